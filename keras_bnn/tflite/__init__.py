@@ -3,7 +3,8 @@
 Nothing here needs TensorFlow.
 """
 
+from keras_bnn.tflite.description import Description, describe
 from keras_bnn.tflite.file import TFLiteFileError, read, write
 from keras_bnn.tflite.graph import Graph
 
-__all__ = ["Graph", "TFLiteFileError", "read", "write"]
+__all__ = ["Description", "Graph", "TFLiteFileError", "describe", "read", "write"]

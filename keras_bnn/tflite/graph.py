@@ -101,7 +101,9 @@ class Graph:
 
     def __init__(self, model: ModelT):
         self.model = model
-        self.subgraph = model.subgraphs[0]
+        self.subgraph = (model.subgraphs or [])[0]
+        self._tensors = self.subgraph.tensors or []
+        self._buffers = model.buffers or []
         codes = model.operatorCodes or []
         self.operators = [
             _operator(index, operator, codes[operator.opcodeIndex])
@@ -125,7 +127,7 @@ class Graph:
             IndexError: If there is none; -1 too, the mark of an input that is left out.
         """
         tensor = self._raw(index)
-        data = self.model.buffers[tensor.buffer].data
+        data = self._buffers[tensor.buffer].data
         size = 0 if data is None else len(data)
         shape = _ints(tensor.shape)
         signature = _ints(tensor.shapeSignature)
@@ -160,8 +162,8 @@ class Graph:
                 f"tensor {index} ({tensor.name!r}) has {tensor.bytes} bytes, expected {expected} "
                 f"for {tensor.type} of shape {list(tensor.shape)}: copy or export the file again"
             )
-        data = self.model.buffers[raw.buffer].data
-        data = bytes(data) if isinstance(data, (list, bytearray)) else data
+        data: Any = self._buffers[raw.buffer].data
+        data = data if isinstance(data, np.ndarray) else bytes(data)
         array = np.frombuffer(data, tensor.dtype.newbyteorder("<")).reshape(tensor.shape)
         array.flags.writeable = False
         return array
@@ -177,7 +179,7 @@ class Graph:
     def _raw(self, index: int) -> TensorT:
         if index < 0:
             raise IndexError(f"expected the index of a tensor, got {index}")
-        return self.subgraph.tensors[index]
+        return self._tensors[index]
 
     def _ports(self, tensors, named) -> list[Port]:
         names = defaultdict(list)
@@ -213,9 +215,10 @@ def _decode(data: bytes, index: int, name: str) -> dict[str, int]:
         keys, values = options.Keys, options.Values
         if len(keys) != len(values) or len(keys) > _MOST_OPTIONS:
             raise ValueError(f"{len(keys)} names for {len(values)} values")
-        if not all(value.IsInt or value.IsBool for value in values):
+        pairs = [(keys[i].AsKey, values[i]) for i in range(len(keys))]
+        if not all(value.IsInt or value.IsBool for _, value in pairs):
             raise ValueError("not all of them are integers")
-        return {key.AsKey: value.AsInt for key, value in zip(keys, values, strict=True)}
+        return {key: value.AsInt for key, value in pairs}
     # `flexbuffers` checks nothing itself, so any exception may come out of damaged options.
     except Exception as error:
         raise TFLiteFileError(

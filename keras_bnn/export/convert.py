@@ -1,0 +1,113 @@
+"""Stage 3: a traced model to TFLite bytes through LCE, with the model's names and order."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_bnn import _lce
+from keras_bnn._keras import tf
+from keras_bnn.errors import InputError
+from keras_bnn.export.bake import Baked
+from keras_bnn.tflite import file
+
+
+def convert(baked: Baked, input_names: tuple[str, ...]) -> bytes:
+    """Converts `baked` and restores the names and the batch that LCE's converter loses.
+
+    Raises:
+        InputError: If LCE's converter refuses the model.
+    """
+    holder = tf.Module()
+    holder.variables_ = list(baked.function.graph.variables)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(holder, folder, signatures=baked.function)
+        with _errors_of_converter():
+            data = _lce.convert_saved_model(folder)
+    model = file.read(data)
+    _name(model, input_names, baked.output_names)
+    _open_batch(model)
+    return file.write(model)
+
+
+@contextlib.contextmanager
+def _errors_of_converter() -> Iterator[None]:
+    """Keeps the converter's log for its error; it prints dozens of lines on success, too."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        saved = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            log.seek(0)
+            printed = log.read().decode(errors="replace")
+            raise InputError(f"LCE cannot convert this model: {_reason(error, printed)}") from error
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _reason(error: Exception, printed: str) -> str:
+    lines = [line for line in f"{error}\n{printed}".splitlines() if "error:" in line]
+    return lines[0].strip() if lines else str(error).strip().split("\n")[0]
+
+
+def _name(model: schema.ModelT, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    """Gives inputs and outputs the model's own names, in its order.
+
+    The converter orders them by the names it was given, input_0000 and so on.
+    """
+    graph = model.subgraphs[0]
+    signature = model.signatureDefs[0]
+    for entries, names in ((signature.inputs, inputs), (signature.outputs, outputs)):
+        entries.sort(key=lambda entry: entry.name)
+        for entry, name in zip(entries, names, strict=True):
+            entry.name = name.encode()
+            graph.tensors[entry.tensorIndex].name = name.encode()
+    graph.inputs = [entry.tensorIndex for entry in signature.inputs]
+    graph.outputs = [entry.tensorIndex for entry in signature.outputs]
+
+
+def _open_batch(model: schema.ModelT) -> None:
+    """Puts -1 for the batch into the target shapes of RESHAPE, where the converter wrote 1.
+
+    With a 1 the file would run at batch 1 only. The first axis follows from the others, which
+    do not depend on the batch.
+    """
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code != schema.BuiltinOperator.RESHAPE or len(operator.inputs) < 2:
+            continue
+        data = model.buffers[graph.tensors[operator.inputs[1]].buffer].data
+        if data is None or not len(data):
+            continue
+        shape = np.frombuffer(bytes(data), np.int32).copy()
+        output = graph.tensors[operator.outputs[0]]
+        if len(shape) == 0 or (np.asarray(output.shape)[1:] == 0).any():
+            continue
+        shape[1:] = output.shape[1:]
+        shape[0] = -1
+        operator.inputs[1] = _add_constant(model, shape, f"{output.name.decode()}/shape")
+        if operator.builtinOptions is not None:
+            operator.builtinOptions.newShape = shape.tolist()
+
+
+def _add_constant(model: schema.ModelT, values: np.ndarray, name: str) -> int:
+    """Adds an int32 constant (the old one may have other readers); returns its tensor's index."""
+    graph = model.subgraphs[0]
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor = schema.TensorT()
+    tensor.type = schema.TensorType.INT32
+    tensor.shape = [len(values)]
+    tensor.buffer = len(model.buffers) - 1
+    tensor.name = name.encode()
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1

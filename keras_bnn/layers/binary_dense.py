@@ -1,0 +1,32 @@
+import larq
+
+from keras_bnn._keras import keras, tf
+from keras_bnn.layers.binary_layer import BinaryLayer
+
+
+@keras.utils.register_keras_serializable("keras_bnn")
+class BinaryDense(BinaryLayer, larq.layers.QuantDense):
+    """A dense layer of ±1 weights on ±1 inputs.
+
+        y = activation((sign(x) · sign(W)) ⊙ α + bias)
+
+    Takes the arguments of `keras.layers.Dense`, and those of `BinaryLayer`.
+
+    Input shape: (batch, ..., features), real.   Output shape: (batch, ..., units), real: sums of
+    `features` products of ±1.
+
+    >>> layer = BinaryDense(2, kernel_initializer="ones")
+    >>> layer(tf.constant([[0.3, -2.0, 0.0]])).numpy()
+    array([[1., 1.]], dtype=float32)
+
+    References:
+        Hubara et al., Binarized Neural Networks, 2016. https://arxiv.org/abs/1602.02830
+    """
+
+    def multiply(self, inputs, kernel):
+        """The product over the last axis of `inputs`."""
+        if inputs.shape.rank == 2:
+            return tf.matmul(inputs, kernel)
+        outputs = tf.tensordot(inputs, kernel, [[-1], [0]])
+        outputs.set_shape([*inputs.shape[:-1], self.units])
+        return outputs

@@ -1,0 +1,174 @@
+"""What a model's layers really compute on: the values that reach them and the kernels they use.
+
+A layer is 1-bit if ±1 reaches its multiplication and its kernel has two values per channel. Both
+are looked at here rather than derived from its arguments: a sign may come from a layer before,
+and a quantizer may be the user's own.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import larq
+import numpy as np
+from larq.layers_base import BaseLayer
+from larq.quantized_variable import QuantizedVariable
+
+from keras_bnn._keras import keras, tf
+from keras_bnn.signature import signature_of
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class BinaryKernel:
+    """A kernel of two values per output channel: `signs` (±1) times `scale`.
+
+    Attributes:
+        signs: float32, ±1, of the kernel's shape (..., channels).
+        scale: float32 of shape (channels,), >= 0, or `None` where all are 1.
+    """
+
+    signs: np.ndarray
+    scale: np.ndarray | None
+
+    @classmethod
+    def from_values(cls, values: np.ndarray) -> "BinaryKernel | None":
+        """Splits quantized `values`; `None` if a channel has more than one magnitude."""
+        rows = values.reshape(-1, values.shape[-1])
+        scale = np.abs(rows[0])
+        if not (np.abs(rows) == scale).all():
+            return None
+        signs = np.where(values >= 0, np.float32(1), np.float32(-1))
+        return cls(signs, None if (scale == 1).all() else scale)
+
+
+@dataclass
+class LayerUse:
+    """How one layer with weights was used in a forward pass.
+
+    Attributes:
+        layer: The Keras layer.
+        label: Its name, numbered where several layers of the model share it.
+        input_shapes, output_shapes: One shape (with the batch) for each call.
+        binary_input: Whether all values that reached its multiplication were ±1.
+        first_call: Its place in the order of the model's calls.
+    """
+
+    layer: keras.layers.Layer
+    label: str
+    input_shapes: list = field(default_factory=list)
+    output_shapes: list = field(default_factory=list)
+    binary_input: bool = True
+    first_call: int = -1
+
+    def record(self, inputs, quantized, outputs) -> None:
+        self.input_shapes.append(_shape(inputs))
+        self.output_shapes.append(_shape(outputs))
+        self.binary_input &= all(
+            bool(tf.reduce_all(tf.abs(tensor) == 1)) for tensor in tf.nest.flatten(quantized)
+        )
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether its author quantized its input or its kernel."""
+        return bool(quantized_kernels(self.layer)) or (
+            getattr(self.layer, "input_quantizer", None) is not None
+        )
+
+
+def quantized_kernels(layer) -> dict[str, QuantizedVariable]:
+    """The quantized variables of `layer` by attribute name (larq allows several)."""
+    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    found = {name: getattr(layer, name, None) for name in names}
+    return {
+        name: variable
+        for name, variable in found.items()
+        if isinstance(variable, QuantizedVariable) and variable.quantizer is not None
+    }
+
+
+def quantized_values(variable) -> np.ndarray:
+    """The values of a quantized variable as the forward pass reads them, in float32."""
+    with larq.context.quantized_scope(True):
+        return np.asarray(tf.convert_to_tensor(variable), np.float32)
+
+
+def layers_with_kernels(model) -> list[keras.layers.Layer]:
+    """The innermost layers of `model` that hold a kernel, each once."""
+    return [
+        layer
+        for layer in model.submodules
+        if isinstance(layer, keras.layers.Layer)
+        and any("kernel" in weight.name for weight in layer.weights)
+        and (isinstance(layer, BaseLayer) or not _has_inner_layers(layer))
+    ]
+
+
+def _has_inner_layers(layer) -> bool:
+    return any(isinstance(inner, keras.layers.Layer) for inner in layer.submodules)
+
+
+def probe(model, batch: int = 2) -> list[LayerUse]:
+    """Runs `model` once on standard normal inputs and reports each layer with a kernel.
+
+    Open heights, widths and lengths are taken as 32.
+
+    Raises:
+        InputError: If the model is not built.
+    """
+    signature = signature_of(model)
+    uses = _label(list(layers_with_kernels(model)))
+    order = itertools.count()
+    calls = {use.layer: _recording(use, order) for use in uses}
+    inputs = [tf.constant(array) for array in signature.random_inputs(batch, _SEED)]
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        with replaced_calls(calls):
+            model(signature.pack(inputs), training=False)
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+    used = [use for use in uses if use.input_shapes]
+    return sorted(used, key=lambda use: use.first_call)
+
+
+def _label(layers: list) -> list[LayerUse]:
+    names = [layer.name for layer in layers]
+    uses = []
+    for i, layer in enumerate(layers):
+        number = names[: i + 1].count(layer.name)
+        label = layer.name if names.count(layer.name) == 1 else f"{layer.name} #{number}"
+        uses.append(LayerUse(layer, label))
+    return uses
+
+
+def _shape(tensors) -> tuple:
+    return tuple(tf.nest.flatten(tensors)[0].shape)
+
+
+def _recording(use: LayerUse, order: Iterator[int]) -> Callable:
+    original = use.layer.call
+    quantizer = getattr(use.layer, "input_quantizer", None)
+
+    def call(inputs, *args, **kwargs):
+        if use.first_call < 0:
+            use.first_call = next(order)
+        outputs = original(inputs, *args, **kwargs)
+        use.record(inputs, quantizer(inputs) if quantizer else inputs, outputs)
+        return outputs
+
+    return call
+
+
+@contextlib.contextmanager
+def replaced_calls(calls: dict) -> Iterator[None]:
+    """Replaces the `call` of layer objects (not of their classes) while the block runs."""
+    try:
+        for layer, call in calls.items():
+            layer.__dict__["call"] = call
+        yield
+    finally:
+        for layer in calls:
+            layer.__dict__.pop("call", None)

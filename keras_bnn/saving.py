@@ -1,0 +1,77 @@
+"""Loading models, with the layers of this package and larq's registered."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import keras_bnn.constraints
+import keras_bnn.layers
+import keras_bnn.quantizers  # noqa: F401
+from keras_bnn._keras import keras, tf
+from keras_bnn.errors import InputError
+
+
+def load_model(path: str | os.PathLike, custom_objects: dict | None = None, compile: bool = True):
+    """Loads a Keras model of which training can continue.
+
+    Args:
+        path: A `.keras` or `.h5` file, or the folder of a SavedModel that Keras wrote.
+        custom_objects: Classes and functions of your own by name, unless they are registered with
+            `tf.keras.utils.register_keras_serializable`.
+        compile: Whether to restore the optimizer, loss and metrics too.
+
+    Returns:
+        A `tf_keras` model, its layers objects of their own classes.
+
+    Raises:
+        InputError: If there is no model at `path`, or one of its classes is unknown. (Keras would
+            load a SavedModel with unknown classes as stand-ins that pass no `isinstance`.)
+
+    >>> path = "model.keras"
+    >>> tf.keras.Sequential([keras_bnn.layers.BinaryDense(2, input_shape=(3,))]).save(path)
+    >>> load_model(path).layers[0].weight_scale is None
+    True
+    """
+    path = Path(path)
+    _check_kind(path)
+    try:
+        model = keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
+    except (ValueError, TypeError, OSError, KeyError, tf.errors.OpError) as error:
+        # Only the first line: Keras appends whole configurations.
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{path}: Keras cannot load this model: {reason} If a class of yours is missing, "
+            "import its module first or pass custom_objects."
+        ) from error
+    _refuse_stand_ins(path, model)
+    return model
+
+
+def _check_kind(path: Path) -> None:
+    expected = "expected a .keras or .h5 file, or the folder of a SavedModel"
+    if not path.exists():
+        raise InputError(f"There is no {path}: {expected}.")
+    if path.is_dir():
+        if not (path / "saved_model.pb").exists():
+            raise InputError(f"{path} is a folder without saved_model.pb: {expected}.")
+        if not (path / "keras_metadata.pb").exists():
+            raise InputError(
+                f"{path} is a SavedModel that Keras 2 did not write, so its layers are unknown: "
+                f"{expected} that Keras 2 wrote."
+            )
+    elif path.suffix == ".keras":
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"{path} is no .keras file (it is no zip archive): {expected}.")
+    elif path.suffix not in (".h5", ".hdf5"):
+        raise InputError(f"{path} ends in {path.suffix or 'no suffix'!r}: {expected}.")
+
+
+def _refuse_stand_ins(path: Path, model) -> None:
+    for layer in model._flatten_layers():
+        # Keras makes the classes of stand-ins in its loader.
+        if type(layer).__module__.endswith("saved_model.load"):
+            raise InputError(
+                f"{path}: the class {type(layer).__name__!r} of {layer.name!r} is unknown here. "
+                "Import the module that defines it (and registers it with "
+                "tf.keras.utils.register_keras_serializable), or pass custom_objects."
+            )

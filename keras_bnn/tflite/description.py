@@ -1,0 +1,189 @@
+"""What is in a .tflite file: its layers, how wide each computes, and where the bytes go."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_bnn.tflite import _table
+from keras_bnn.tflite._verify import TFLiteFileError
+from keras_bnn.tflite.file import load, parse
+from keras_bnn.tflite.graph import Graph, Port
+from keras_bnn.tflite.layers import Layer, layers
+
+KINDS = ("1-bit", "int8", "float", "other", "structure")
+
+_KIND_OF_TYPE = {
+    "int8": "int8",
+    "uint8": "int8",
+    "float32": "float",
+    "float16": "float",
+}
+# Operators whose input of that position is packed.
+_PACKED_INPUTS = {
+    "LceBconv2d": (0, 1),
+    "LceBMaxPool2d": (0,),
+    "LceDequantize": (0,),
+}
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An input or output of a model.
+
+    Attributes:
+        name: The name that callers use: the first signature's, or the tensor's where there is none.
+        dtype: Element type: "float32".
+        shape: Shape, with -1 for dimensions that the file leaves open.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` found in a file. `str()` of it is a table for reading.
+
+    Attributes:
+        path: The file, or None if it was given as bytes.
+        inputs: Inputs of the model in the order of the file.
+        outputs: Outputs, likewise.
+        operators: How often each operator occurs, in the order of first use.
+        layers: Every operator that multiplies with weights, in the order of execution.
+        bytes: Size of the file by what the bytes hold: "1-bit" (packed weights), "int8" (unsigned
+            too), "float" (float32 and float16), "other" (constants of other types: thresholds,
+            shapes), "structure" (the graph, names, options, padding). A buffer that several tensors
+            share counts once, for the first of these kinds. The sum is the size of the file.
+        graphs: Number of graphs. Only the first is described; others belong to control flow. The
+            constants of all of them are in `bytes`.
+    """
+
+    path: str | None
+    inputs: tuple[Interface, ...]
+    outputs: tuple[Interface, ...]
+    operators: dict[str, int]
+    layers: tuple[Layer, ...]
+    bytes: dict[str, int]
+    graphs: int
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file."""
+        return sum(self.bytes.values())
+
+    @property
+    def macs(self) -> dict[str, int]:
+        """Multiply-accumulates of one inference by `Layer.kind`; "1-bit" and "float" always."""
+        result = {"1-bit": 0, "float": 0}
+        for layer in self.layers:
+            result[layer.kind] = result.get(layer.kind, 0) + layer.macs
+        return result
+
+    @property
+    def binary_macs(self) -> int:
+        """Multiply-accumulates of all 1-bit layers."""
+        return self.macs["1-bit"]
+
+    @property
+    def float_macs(self) -> int:
+        """Multiply-accumulates of all layers with float inputs."""
+        return self.macs["float"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as dictionaries, lists, strings and numbers, ready for `json.dumps`.
+
+        The keys are the attributes', and "file_bytes" and "macs".
+        """
+        return _plain(asdict(self) | {"file_bytes": self.file_bytes, "macs": self.macs})
+
+    def __str__(self) -> str:
+        return _table.text(self)
+
+
+def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Description:
+    """Describes a .tflite file: operators, layers, multiply-accumulates and bytes by kind.
+
+    Args:
+        path_or_bytes: The path of a file, or its whole content.
+
+    Raises:
+        TFLiteFileError: If it is no .tflite file, is damaged, or contradicts itself. The message
+            is one line: what was found, what was expected and what to change.
+
+    >>> import keras_bnn as kb
+    >>> description = kb.tflite.describe("model.tflite")  # doctest: +SKIP
+    >>> [layer.filter_shape for layer in description.layers]  # doctest: +SKIP
+    [(3, 3, 3, 32), (3, 3, 32, 64)]
+    >>> description.bytes  # doctest: +SKIP
+    {'1-bit': 2304, 'int8': 0, 'float': 3968, 'other': 256, 'structure': 4180}
+    """
+    data, name = load(path_or_bytes)
+    model = parse(data, name)
+    try:
+        graph = Graph(model)
+        return Description(
+            path=os.fspath(path_or_bytes) if isinstance(path_or_bytes, (str, os.PathLike)) else None,
+            inputs=tuple(_interface(graph, port) for port in graph.inputs),
+            outputs=tuple(_interface(graph, port) for port in graph.outputs),
+            operators=dict(Counter(operator.name for operator in graph.operators)),
+            layers=tuple(layers(graph)),
+            bytes=_bytes_by_kind(graph, len(data)),
+            graphs=len(model.subgraphs or []),
+        )
+    except TFLiteFileError as error:
+        raise TFLiteFileError(f"{name}: {error}") from None
+
+
+def _interface(graph: Graph, port: Port) -> Interface:
+    tensor = graph.tensor(port.tensor)
+    return Interface(port.name, tensor.type, tensor.shape_signature)
+
+
+def _bytes_by_kind(graph: Graph, file_bytes: int) -> dict[str, int]:
+    buffers = graph.model.buffers or []
+    kinds: dict[int, str] = {}
+    for number, buffer_kind in _kinds(graph):
+        known = kinds.get(number, buffer_kind)
+        kinds[number] = min(known, buffer_kind, key=KINDS.index)
+    # Two entries of the buffer list may be the same bytes of the file.
+    places: dict[tuple[int, int], str] = {}
+    for number, kind in kinds.items():
+        data = buffers[number].data
+        if data is not None and len(data):
+            place = (np.asarray(data).ctypes.data, len(data))
+            places[place] = min(places.get(place, kind), kind, key=KINDS.index)
+    result = dict.fromkeys(KINDS, 0)
+    for (_, size), kind in places.items():
+        result[kind] += size
+    result["structure"] = file_bytes - sum(result.values())
+    if result["structure"] < 0:
+        raise TFLiteFileError("the data of its tensors overlaps: copy or export it again")
+    return result
+
+
+def _kinds(graph: Graph):
+    """Yields the buffer and the kind of every tensor of every graph."""
+    packed = {
+        operator.inputs[position]
+        for operator in graph.operators
+        for position in _PACKED_INPUTS.get(operator.name, ())
+        if position < len(operator.inputs)
+    }
+    for number, subgraph in enumerate(graph.model.subgraphs or []):
+        for index, tensor in enumerate(subgraph.tensors or []):
+            kind = _KIND_OF_TYPE.get(graph.type_name(tensor.type), "other")
+            yield tensor.buffer, "1-bit" if number == 0 and index in packed else kind
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

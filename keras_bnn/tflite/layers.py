@@ -1,0 +1,301 @@
+"""The layers of a .tflite model: every operator that multiplies with weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_bnn.tflite._verify import TFLiteFileError
+from keras_bnn.tflite.graph import Graph, Operator, Tensor
+
+_WORD = 32
+_ACTIVATIONS = ("none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operator that multiplies its input with weights.
+
+    `macs` counts one multiply-accumulate per weight that an output value depends on, padding and
+    all images of the batch included (an unknown dimension counts as stored, mostly 1):
+
+        LceBconv2d, CONV_2D      output height × width × filters × kernel height × kernel width ×
+                                 input channels of one group
+        DEPTHWISE_CONV_2D        output values × kernel height × kernel width
+        CONV_3D                  output values × kernel depth × height × width × input channels
+        TRANSPOSE_CONV           input values × kernel height × kernel width × filters
+        FULLY_CONNECTED          output values × input features
+        BATCH_MATMUL             output values × columns of the left matrix
+
+    Additions of biases, scales and activations count nothing.
+
+    Attributes:
+        name: Name of its output tensor. LCE names a packed output after the sign that follows it.
+        operator: "LceBconv2d", "CONV_2D", ...
+        index: The operator's position in the order of execution.
+        kind: What it computes with: "1-bit", "float", or the element type of its input ("int8").
+        input_shape: NHWC for convolutions, with the true number of channels if packed.
+        output_shape: Likewise.
+        filter_shape: (height, width, input channels of one group, filters); CONV_3D has a depth in
+            front, FULLY_CONNECTED and BATCH_MATMUL have (inputs, outputs).
+        groups: Number of groups that the channels are split into.
+        stride: (height, width), or None where there is nothing to stride over.
+        dilation: Likewise.
+        padding: "valid", "same zero", "same one" (padded with +1), or None.
+        activation: "none", "relu", "relu_n1_to_1", "relu6", ...
+        output: "float", "int8", "packed" (1-bit), or another element type.
+        macs: Multiply-accumulates of one inference.
+        weights: How the weights are stored: "1-bit", their element type, or "computed" if they
+            are no constant.
+        weight_bytes: Size of the weights in the file, without bias, scales and thresholds.
+        binary_weights: Whether the weights of each filter differ in their sign only. True for
+            1-bit layers; elsewhere it tells of binary weights that are stored wider than needed.
+            False where a filter has a single weight, which says nothing.
+    """
+
+    name: str
+    operator: str
+    index: int
+    kind: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    filter_shape: tuple[int, ...]
+    groups: int
+    stride: tuple[int, ...] | None
+    dilation: tuple[int, ...] | None
+    padding: str | None
+    activation: str
+    output: str
+    macs: int
+    weights: str
+    weight_bytes: int
+    binary_weights: bool
+
+
+def layers(graph: Graph) -> list[Layer]:
+    """Lists the layers of a graph in the order of execution.
+
+    Raises:
+        TFLiteFileError: If the shapes, types or options of an operator contradict each other.
+    """
+    return [
+        _READERS[operator.name](graph, operator)
+        for operator in graph.operators
+        if operator.name in _READERS
+    ]
+
+
+def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
+    _expect(operator, len(operator.inputs) == 5, f"has {len(operator.inputs)} inputs, not 5")
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    channels, filters = _option(operator, "channels_in"), weights.shape[0]
+    words, group_words = source.shape[3], weights.shape[3]
+    groups = 1 if words == group_words else channels // max(_WORD * group_words, 1)
+    _expect(
+        operator,
+        source.type == weights.type == "int32"
+        and words == -(-channels // _WORD) > 0
+        and (groups == 1 or channels == groups * _WORD * group_words),
+        f"reads {channels} channels as {source.type} {list(source.shape)} and filters as "
+        f"{weights.type} {list(weights.shape)}, which does not fit",
+    )
+    output = {"int32": "packed", "float32": "float", "int8": "int8"}.get(result.type)
+    depth = -(-filters // _WORD) if output == "packed" else filters
+    _expect(
+        operator,
+        output is not None and result.shape[3] == depth,
+        f"writes {result.type} {list(result.shape)}, which does not fit its {filters} filters",
+    )
+    graph.constant(weights.index)
+    kernel = (weights.shape[1], weights.shape[2], channels // groups, filters)
+    shape = (*result.shape[:3], filters)
+    same = "same one" if _choice(operator, "pad_values", (0, 1)) else "same zero"
+    return Layer(
+        name=result.name,
+        operator=operator.name,
+        index=operator.index,
+        kind="1-bit",
+        input_shape=(*source.shape[:3], channels),
+        output_shape=shape,
+        filter_shape=kernel,
+        groups=groups,
+        stride=(_option(operator, "stride_height"), _option(operator, "stride_width")),
+        dilation=tuple(_option(operator, f"dilation_{side}_factor") for side in ("height", "width")),
+        padding=_choice(operator, "padding", (same, "valid")),
+        activation=_choice(operator, "fused_activation_function", _ACTIVATIONS),
+        output=output or "",
+        macs=math.prod(shape) * math.prod(kernel[:3]),
+        weights="1-bit" if weights.is_constant else "computed",
+        weight_bytes=weights.bytes,
+        binary_weights=True,
+    )
+
+
+def _convolution(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    filters, height, width, depth = weights.shape
+    groups = source.shape[3] // max(depth, 1)
+    _expect(
+        operator,
+        groups * depth == source.shape[3] > 0,
+        f"has {source.shape[3]} input channels and filters for {depth}",
+    )
+    macs = math.prod(result.shape) * height * width * depth
+    kernel = (height, width, depth, filters)
+    return _layer(graph, operator, source, weights, result, kernel, macs, groups=groups)
+
+
+def _depthwise(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    _, height, width, filters = weights.shape
+    macs = math.prod(result.shape) * height * width
+    kernel, groups = (height, width, 1, filters), source.shape[3]
+    return _layer(graph, operator, source, weights, result, kernel, macs, groups=groups, axis=-1)
+
+
+def _convolution_3d(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(5, 5, 5))
+    macs = math.prod(result.shape) * math.prod(weights.shape[:4])
+    return _layer(graph, operator, source, weights, result, weights.shape, macs, axis=-1)
+
+
+def _transposed(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 2, 1, ranks=(4, 4, 4))
+    filters, height, width, depth = weights.shape
+    macs = math.prod(source.shape) * height * width * filters
+    kernel = (height, width, depth, filters)
+    return _layer(graph, operator, source, weights, result, kernel, macs)
+
+
+def _fully_connected(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(None, 2, None))
+    outputs, inputs = weights.shape
+    macs = math.prod(result.shape) * inputs
+    return _layer(graph, operator, source, weights, result, (inputs, outputs), macs)
+
+
+def _matrix_product(graph: Graph, operator: Operator) -> Layer:
+    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(None, None, None))
+    _expect(operator, len(weights.shape) > 1, "multiplies with something that is no matrix")
+    transposed = bool(getattr(operator.options, "adjY", False))
+    kernel = weights.shape[:-3:-1] if transposed else weights.shape[-2:]
+    macs, axis = math.prod(result.shape) * kernel[0], -2 if transposed else -1
+    return _layer(graph, operator, source, weights, result, kernel, macs, axis=axis)
+
+
+_READERS = {
+    "LceBconv2d": _binary_convolution,
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "CONV_3D": _convolution_3d,
+    "TRANSPOSE_CONV": _transposed,
+    "FULLY_CONNECTED": _fully_connected,
+    "BATCH_MATMUL": _matrix_product,
+}
+
+
+def _layer(
+    graph: Graph,
+    operator: Operator,
+    source: Tensor,
+    weights: Tensor,
+    result: Tensor,
+    kernel: tuple[int, ...],
+    macs: int,
+    *,
+    groups: int = 1,
+    axis: int = 0,
+) -> Layer:
+    stored = _stored(graph, weights)
+    options = operator.options
+    padded = getattr(options, "padding", None) is not None
+    activation = "none"
+    if hasattr(options, "fusedActivationFunction"):
+        activation = _choice(operator, "fusedActivationFunction", _ACTIVATIONS)
+    return Layer(
+        name=result.name,
+        operator=operator.name,
+        index=operator.index,
+        kind="float" if source.type.startswith(("float", "bfloat")) else source.type,
+        input_shape=source.shape,
+        output_shape=result.shape,
+        filter_shape=kernel,
+        groups=groups,
+        stride=_per_side(operator, "stride{}"),
+        dilation=_per_side(operator, "dilation{}Factor"),
+        padding=_choice(operator, "padding", ("same zero", "valid")) if padded else None,
+        activation=activation,
+        output="float" if result.type == "float32" else result.type,
+        macs=macs,
+        weights=stored.type if stored.is_constant else "computed",
+        weight_bytes=stored.bytes,
+        binary_weights=_differ_in_sign_only(graph.constant(stored.index), axis),
+    )
+
+
+def _stored(graph: Graph, weights: Tensor) -> Tensor:
+    """Returns the constant behind weights that are stored narrower than they are used."""
+    producer = graph.producer(weights.index)
+    if producer is not None and producer.name == "DEQUANTIZE" and producer.inputs[:1] > (-1,):
+        return graph.tensor(producer.inputs[0])
+    return weights
+
+
+def _differ_in_sign_only(weights: np.ndarray | None, axis: int) -> bool:
+    # An unsigned weight's sign is relative to its zero point.
+    if weights is None or weights.dtype.kind not in "fi":
+        return False
+    sizes = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1).astype(float))
+    return sizes.shape[1] > 1 and bool(np.all(sizes == sizes[:, :1]) and np.any(sizes))
+
+
+def _tensors(
+    graph: Graph, operator: Operator, source: int, weights: int, ranks: tuple[int | None, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the input, the weights and the output of an operator, which must have these ranks."""
+    inputs, outputs = operator.inputs, operator.outputs
+    present = len(inputs) > max(source, weights) and len(outputs) > 0
+    indices = (inputs[source], inputs[weights], outputs[0]) if present else (-1,)
+    _expect(operator, min(indices) >= 0, "lacks an input or an output")
+    found = tuple(graph.tensor(index) for index in indices)
+    for tensor, rank in zip(found, ranks, strict=True):
+        _expect(
+            operator,
+            rank is None or len(tensor.shape) == rank,
+            f"has a tensor of shape {list(tensor.shape)}, expected {rank} dimensions",
+        )
+    return found[0], found[1], found[2]
+
+
+def _per_side(operator: Operator, name: str) -> tuple[int, ...] | None:
+    values = (getattr(operator.options, name.format(side), None) for side in "DHW")
+    return tuple(int(value) for value in values if value is not None) or None
+
+
+def _option(operator: Operator, name: str) -> Any:
+    if isinstance(operator.options, dict):
+        value = operator.options.get(name)
+    else:
+        value = getattr(operator.options, name, None)
+    _expect(operator, value is not None, f"lacks the option {name}")
+    return value
+
+
+def _choice(operator: Operator, name: str, choices: tuple) -> Any:
+    value = _option(operator, name)
+    _expect(
+        operator,
+        0 <= value < len(choices),
+        f"has the option {name} = {value}, expected one of 0 to {len(choices) - 1}",
+    )
+    return choices[value]
+
+
+def _expect(operator: Operator, holds: bool, message: str) -> None:
+    if not holds:
+        raise TFLiteFileError(
+            f"operator {operator.index} ({operator.name}) {message}: export the file again"
+        )
