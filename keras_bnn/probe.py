@@ -7,6 +7,7 @@ and a quantizer may be the user's own.
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -69,6 +70,12 @@ class LayerUse:
         self.binary_input &= all(
             bool(tf.reduce_all(tf.abs(tensor) == 1)) for tensor in tf.nest.flatten(quantized)
         )
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """The shape of its largest kernel."""
+        kernels = [weight for weight in self.layer.weights if "kernel" in weight.name]
+        return tuple(max((tuple(kernel.shape) for kernel in kernels), key=math.prod))
 
     @property
     def is_quantized(self) -> bool:

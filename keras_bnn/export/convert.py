@@ -93,7 +93,8 @@ def _open_batch(model: schema.ModelT) -> None:
             continue
         shape[1:] = output.shape[1:]
         shape[0] = -1
-        operator.inputs[1] = _add_constant(model, shape, f"{output.name.decode()}/shape")
+        target = _add_constant(model, shape, f"{output.name.decode()}/shape")
+        operator.inputs = [operator.inputs[0], target]
         if operator.builtinOptions is not None:
             operator.builtinOptions.newShape = shape.tolist()
 

@@ -1,0 +1,115 @@
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_bnn import files
+from keras_bnn.export.bake import bake
+from keras_bnn.export.convert import convert
+from keras_bnn.export.fates import FLOAT, LayerFate, fates
+from keras_bnn.export.reasons import WRONGLY_1BIT
+from keras_bnn.errors import InputError
+from keras_bnn.probe import probe
+from keras_bnn.signature import signature_of
+from keras_bnn.tflite.file import read
+from keras_bnn.tflite.graph import Graph
+
+
+class ExportError(ValueError):
+    """A binary layer would stay float in the file; nothing was written.
+
+    Attributes:
+        layers: The `LayerFate` of each layer in question.
+    """
+
+    def __init__(self, layers: Sequence[LayerFate]):
+        self.layers = list(layers)
+        named = "; ".join(f"{fate.name} ({fate.kind}): {fate.reason}" for fate in layers)
+        count = "1 binary layer" if len(self.layers) == 1 else f"{len(self.layers)} binary layers"
+        super().__init__(f"{count} would not be 1-bit. {named}")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written file.
+
+    Attributes:
+        path: Where it is.
+        bytes: Its size.
+        layers: What became of each quantized layer, in the order of the model's calls.
+    """
+
+    path: Path
+    bytes: int
+    layers: list[LayerFate]
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "layers": [fate.to_dict() for fate in self.layers],
+        }
+
+    def __str__(self) -> str:
+        width = max([len(fate.name) for fate in self.layers], default=0)
+        lines = [f"{self.path}: {self.bytes:,} bytes"]
+        for fate in self.layers:
+            reason = f"  {fate.reason}" if fate.reason else ""
+            lines.append(f"  {fate.name:{width}}  {fate.fate:12}  {fate.bytes:>10,} bytes{reason}")
+        return "\n".join(lines)
+
+
+def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()) -> Exported:
+    """Writes `model` as a .tflite file whose binary layers are 1-bit, or says why it cannot.
+
+    Binary kernels are stored as one bit a weight; a binary layer becomes one operator that
+    multiplies by XNOR and popcount. Dense layers become 1×1 convolutions. The file keeps the
+    names and the order of the model's inputs and outputs, and takes any batch if the model does.
+
+    Args:
+        model: A built Keras 2 model of layers of this package, of larq, and of Keras.
+        path: The file to write. It is replaced as a whole, or left as it was.
+        allow_float: Names of binary layers that may stay float.
+
+    Returns:
+        The file's size and the fate of each quantized layer.
+
+    Raises:
+        InputError: If the model or the path cannot be used.
+        ExportError: If a layer would stay float although ±1 reaches it and its kernel has two
+            values per channel, or would compute something else as 1-bit.
+
+    >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
+    >>> exported = keras_bnn.export.to_tflite(model, "model.tflite")
+    >>> {fate.fate for fate in exported.layers}
+    {'1-bit'}
+    """
+    files.check_writable(path)
+    signature = signature_of(model)
+    uses = probe(model)
+    _check_names(allow_float, [use.label for use in uses if use.is_quantized])
+    baked = bake(model, signature, uses)
+    data = convert(baked, signature.input_names)
+    layers = fates(Graph(read(data)), uses, baked)
+    refused = [fate for fate in layers if _is_refused(fate, allow_float)]
+    if refused:
+        raise ExportError(refused)
+    files.write_atomically(path, data)
+    return Exported(Path(path), len(data), layers)
+
+
+def _check_names(allow_float: Sequence[str], names: list[str]) -> None:
+    if isinstance(allow_float, str):
+        raise InputError(f"allow_float is {allow_float!r}, expected a list: [{allow_float!r}].")
+    unknown = sorted(set(allow_float) - set(names))
+    if unknown:
+        raise InputError(
+            f"allow_float names {unknown}, but the model's quantized layers are {names}."
+        )
+
+
+def _is_refused(fate: LayerFate, allow_float: Sequence[str]) -> bool:
+    if fate.reason == WRONGLY_1BIT:
+        return True
+    return fate.meant_binary and fate.fate == FLOAT and fate.name not in allow_float

@@ -1,0 +1,117 @@
+import os
+
+import numpy as np
+
+from keras_bnn.errors import InputError
+from keras_bnn.runtime.engines import LCE_KERNELS, LceEngine, LiteRTEngine
+from keras_bnn.tflite.file import read, write
+from keras_bnn.tflite.graph import Graph
+
+
+class Interpreter:
+    """Runs a .tflite file.
+
+    Args:
+        path_or_bytes: The file, or its contents.
+        num_threads: Threads that one prediction may use, >= 1.
+        lce_kernel: Which of LCE's kernels multiplies in files with 1-bit operators: a key of
+            `keras_bnn.runtime.engines.LCE_KERNELS`. The default is the one that is right for
+            every operator, not the fastest.
+
+    Attributes:
+        input_names, output_names: In the order of the file.
+        engine: Name of what runs the file.
+
+    Raises:
+        TFLiteFileError: If there is no such file, or it is no .tflite file.
+        InputError: If `num_threads` or `lce_kernel` is out of range.
+
+    One object must not be used by several Python threads at once.
+
+    >>> interpreter = Interpreter("model.tflite")  # doctest: +SKIP
+    >>> interpreter.predict(images).shape  # doctest: +SKIP
+    (16, 10)
+    """
+
+    def __init__(
+        self,
+        path_or_bytes: str | os.PathLike | bytes,
+        num_threads: int = 1,
+        lce_kernel: str = "reference",
+    ):
+        if num_threads < 1:
+            raise InputError(f"num_threads is {num_threads}, expected 1 or more.")
+        if lce_kernel not in LCE_KERNELS:
+            raise InputError(f"lce_kernel is {lce_kernel!r}, expected one of {list(LCE_KERNELS)}.")
+        model = read(path_or_bytes)
+        graph = Graph(model)
+        self._inputs = [(port.name, graph.tensor(port.tensor)) for port in graph.inputs]
+        self.input_names = tuple(name for name, _ in self._inputs)
+        self.output_names = tuple(port.name for port in graph.outputs)
+        data = write(model)
+        if any(operator.name.startswith("Lce") for operator in graph.operators):
+            self._engine = LceEngine(data, num_threads, lce_kernel)
+        else:
+            self._engine = LiteRTEngine(data, num_threads)
+        self.engine = self._engine.name
+
+    def predict(self, inputs) -> np.ndarray | dict[str, np.ndarray]:
+        """Runs a batch.
+
+        Args:
+            inputs: An array whose first axis is the batch; for several inputs a list in the order
+                of the file, or a dict by name.
+
+        Returns:
+            The output; for several outputs a dict by name.
+
+        Raises:
+            InputError: If number, names, shapes or types do not fit the file.
+        """
+        arrays = self._checked(inputs)
+        outputs = self._engine.run(arrays)
+        if len(outputs) == 1:
+            return outputs[0]
+        return dict(zip(self.output_names, outputs, strict=True))
+
+    def _checked(self, inputs) -> list[np.ndarray]:
+        if isinstance(inputs, dict):
+            if set(inputs) != set(self.input_names):
+                raise InputError(
+                    f"The inputs are named {sorted(map(str, inputs))}, expected "
+                    f"{sorted(self.input_names)}."
+                )
+            inputs = [inputs[name] for name in self.input_names]
+        elif not isinstance(inputs, (list, tuple)):
+            inputs = [inputs]
+        if len(inputs) != len(self._inputs):
+            raise InputError(
+                f"Got {len(inputs)} inputs, expected {len(self._inputs)}: {list(self.input_names)}."
+            )
+        arrays = [
+            _as_array(name, tensor, value)
+            for (name, tensor), value in zip(self._inputs, inputs, strict=True)
+        ]
+        batches = {len(array) for array in arrays}
+        if len(batches) > 1:
+            raise InputError(f"The inputs have batches of {sorted(batches)}, expected the same.")
+        return arrays
+
+
+def _as_array(name: str, tensor, value) -> np.ndarray:
+    array = np.asarray(value)
+    expected = ("any", *(size if size > 0 else "any" for size in tensor.shape_signature[1:]))
+    fits = array.ndim == len(expected) and all(
+        wanted in ("any", size) for wanted, size in zip(expected, array.shape, strict=True)
+    )
+    if not fits or not array.shape[0]:
+        raise InputError(f"Input {name!r} has shape {array.shape}, expected {expected}.")
+    fixed = tensor.shape_signature[0]
+    if fixed > 1 and len(array) % fixed:
+        raise InputError(
+            f"Input {name!r} has a batch of {len(array)}, expected a multiple of {fixed}, the "
+            "batch that is fixed in the file."
+        )
+    if array.dtype.kind not in "fiub" or (array.dtype.kind == "f") > (tensor.dtype.kind == "f"):
+        raise InputError(f"Input {name!r} is {array.dtype}, expected {tensor.type}.")
+    return np.ascontiguousarray(array, tensor.dtype)
