@@ -35,6 +35,19 @@ class BinaryKernel:
     scale: np.ndarray | None
 
     @classmethod
+    def of(cls, layer) -> "BinaryKernel | None":
+        """The kernel of `layer`; `None` if it is real, or a channel has several magnitudes."""
+        kernels = quantized_kernels(layer)
+        if not kernels:
+            return None
+        # A separable layer multiplies its input with the depthwise kernel, which comes first.
+        name, variable = next(iter(kernels.items()))
+        values = quantized_values(variable)
+        if name == "depthwise_kernel":
+            values = values.reshape(*values.shape[:2], 1, -1)
+        return cls.from_values(values)
+
+    @classmethod
     def from_values(cls, values: np.ndarray) -> "BinaryKernel | None":
         """Splits quantized `values`; `None` if a channel has more than one magnitude."""
         rows = values.reshape(-1, values.shape[-1])

@@ -16,7 +16,7 @@ from larq.layers_base import BaseLayer
 
 from keras_bnn._keras import keras, tf
 from keras_bnn.layers.binary_layer import BinaryLayer
-from keras_bnn.probe import BinaryKernel, LayerUse, quantized_values, replaced_calls
+from keras_bnn.probe import BinaryKernel, LayerUse, replaced_calls
 from keras_bnn.signature import Signature, output_names
 
 @dataclass(frozen=True)
@@ -69,10 +69,7 @@ def bake(model, signature: Signature, uses: list[LayerUse]) -> Baked:
 
 def _baked_call(layer, constants: list) -> tuple[BinaryKernel | None, Callable | None]:
     """The layer's kernel, and what stands in for its `call` (`None`: it stays as it is)."""
-    if not isinstance(getattr(layer, "kernel", None), tf.Variable):
-        return None, None
-    values = quantized_values(layer.kernel)
-    kernel = BinaryKernel.from_values(values)
+    kernel = BinaryKernel.of(layer)
     if kernel is None or not can_become_convolution(layer):
         return kernel, None
     return kernel, _ConvolutionCall(layer, kernel, constants)
