@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from keras_bnn.tflite.description import Description
     from keras_bnn.tflite.layers import Layer
 
-_LONGEST_NAME = 32
+_LONGEST_NAME = 24
 _RIGHT = ("MACs", "bytes", "share", "groups")
 _BYTES = {
     "1-bit": "1-bit weights",
@@ -63,7 +63,9 @@ def _layers(layers: tuple[Layer, ...]) -> str:
     rows = [tuple(columns), *zip(*columns.values(), strict=True)]
     table = _aligned(rows, right=[i for i, name in enumerate(columns) if name in _RIGHT])
     if any(layer.binary_weights and layer.weights != "1-bit" for layer in layers):
-        table += "\n± Each filter holds one value and its negative: binary, stored wider than 1 bit."
+        table += (
+            "\n± Each filter holds one value and its negative: binary, but not stored as 1 bit."
+        )
     return table
 
 

@@ -7,28 +7,17 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from keras_bnn.tflite import _table
 from keras_bnn.tflite._verify import TFLiteFileError
 from keras_bnn.tflite.file import load, parse
-from keras_bnn.tflite.graph import Graph, Port
+from keras_bnn.tflite.graph import Graph, Port, type_name
 from keras_bnn.tflite.layers import Layer, layers
 
-KINDS = ("1-bit", "int8", "float", "other", "structure")
+KINDS: tuple[str, ...] = ("1-bit", "int8", "float", "other", "structure")
 
-_KIND_OF_TYPE = {
-    "int8": "int8",
-    "uint8": "int8",
-    "float32": "float",
-    "float16": "float",
-}
+_KIND_OF_TYPE = {"int8": "int8", "uint8": "int8", "float32": "float", "float16": "float"}
 # Operators whose input of that position is packed.
-_PACKED_INPUTS = {
-    "LceBconv2d": (0, 1),
-    "LceBMaxPool2d": (0,),
-    "LceDequantize": (0,),
-}
+_PACKED_INPUTS = {"LceBconv2d": (0, 1), "LceBMaxPool2d": (0,), "LceDequantize": (0,)}
 
 
 @dataclass(frozen=True)
@@ -123,12 +112,13 @@ def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryv
     >>> description.bytes  # doctest: +SKIP
     {'1-bit': 2304, 'int8': 0, 'float': 3968, 'other': 256, 'structure': 4180}
     """
+    given = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     data, name = load(path_or_bytes)
     model = parse(data, name)
     try:
         graph = Graph(model)
         return Description(
-            path=os.fspath(path_or_bytes) if isinstance(path_or_bytes, (str, os.PathLike)) else None,
+            path=None if given else str(path_or_bytes),
             inputs=tuple(_interface(graph, port) for port in graph.inputs),
             outputs=tuple(_interface(graph, port) for port in graph.outputs),
             operators=dict(Counter(operator.name for operator in graph.operators)),
@@ -156,9 +146,9 @@ def _bytes_by_kind(graph: Graph, file_bytes: int) -> dict[str, int]:
     for number, kind in kinds.items():
         data = buffers[number].data
         if data is not None and len(data):
-            place = (np.asarray(data).ctypes.data, len(data))
+            place = (data.ctypes.data, len(data))
             places[place] = min(places.get(place, kind), kind, key=KINDS.index)
-    result = dict.fromkeys(KINDS, 0)
+    result: dict[str, int] = dict.fromkeys(KINDS, 0)
     for (_, size), kind in places.items():
         result[kind] += size
     result["structure"] = file_bytes - sum(result.values())
@@ -177,7 +167,7 @@ def _kinds(graph: Graph):
     }
     for number, subgraph in enumerate(graph.model.subgraphs or []):
         for index, tensor in enumerate(subgraph.tensors or []):
-            kind = _KIND_OF_TYPE.get(graph.type_name(tensor.type), "other")
+            kind = _KIND_OF_TYPE.get(type_name(tensor.type), "other")
             yield tensor.buffer, "1-bit" if number == 0 and index in packed else kind
 
 

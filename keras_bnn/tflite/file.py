@@ -83,8 +83,8 @@ def write(model: ModelT) -> bytes:
 
     _verify.options_are_known(model)
     size = sum(len(buffer.data) for buffer in model.buffers or [] if buffer.data is not None)
-    builder = AlignedBuilder(size + 65536)
     try:
+        builder = AlignedBuilder(size + 65536)
         builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     except BuilderSizeError:
         raise TFLiteFileError(

@@ -131,14 +131,13 @@ class Graph:
         size = 0 if data is None else len(data)
         shape = _ints(tensor.shape)
         signature = _ints(tensor.shapeSignature)
-        name, dtype = _types().get(tensor.type, (f"type {tensor.type}", None))
         return Tensor(
             index=index,
             name=_text(tensor.name),
             shape=shape,
             shape_signature=signature if len(signature) == len(shape) else shape,
-            type=name,
-            dtype=dtype,
+            type=type_name(tensor.type),
+            dtype=_types().get(tensor.type, ("", None))[1],
             is_constant=size > 0,
             bytes=size,
         )
@@ -189,6 +188,11 @@ class Graph:
             Port(names[i].pop(0) if names[i] else _text(self._raw(i).name), i)
             for i in _ints(tensors)
         ]
+
+
+def type_name(number: int) -> str:
+    """Returns the schema's name of an element type in lower case: 0 is "float32"."""
+    return _types().get(number, (f"type {number}", None))[0]
 
 
 def _operator(index: int, operator: OperatorT, code: OperatorCodeT) -> Operator:

@@ -98,7 +98,7 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
         operator,
         source.type == weights.type == "int32"
         and words == -(-channels // _WORD) > 0
-        and (groups == 1 or channels == groups * _WORD * group_words),
+        and (words == group_words or channels == groups * _WORD * group_words),
         f"reads {channels} channels as {source.type} {list(source.shape)} and filters as "
         f"{weights.type} {list(weights.shape)}, which does not fit",
     )
@@ -109,9 +109,11 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
         output is not None and result.shape[3] == depth,
         f"writes {result.type} {list(result.shape)}, which does not fit its {filters} filters",
     )
+    # Raises if the bytes in the file are not as many as the shape asks for.
     graph.constant(weights.index)
     kernel = (weights.shape[1], weights.shape[2], channels // groups, filters)
     shape = (*result.shape[:3], filters)
+    sides = ("height", "width")
     same = "same one" if _choice(operator, "pad_values", (0, 1)) else "same zero"
     return Layer(
         name=result.name,
@@ -122,8 +124,8 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
         output_shape=shape,
         filter_shape=kernel,
         groups=groups,
-        stride=(_option(operator, "stride_height"), _option(operator, "stride_width")),
-        dilation=tuple(_option(operator, f"dilation_{side}_factor") for side in ("height", "width")),
+        stride=tuple(_option(operator, f"stride_{side}") for side in sides),
+        dilation=tuple(_option(operator, f"dilation_{side}_factor") for side in sides),
         padding=_choice(operator, "padding", (same, "valid")),
         activation=_choice(operator, "fused_activation_function", _ACTIVATIONS),
         output=output or "",
@@ -137,12 +139,10 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
 def _convolution(graph: Graph, operator: Operator) -> Layer:
     source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
     filters, height, width, depth = weights.shape
-    groups = source.shape[3] // max(depth, 1)
-    _expect(
-        operator,
-        groups * depth == source.shape[3] > 0,
-        f"has {source.shape[3]} input channels and filters for {depth}",
-    )
+    channels = source.shape[3]
+    groups = channels // max(depth, 1)
+    fits = groups * depth == channels > 0
+    _expect(operator, fits, f"has {channels} input channels and filters for {depth}")
     macs = math.prod(result.shape) * height * width * depth
     kernel = (height, width, depth, filters)
     return _layer(graph, operator, source, weights, result, kernel, macs, groups=groups)
@@ -211,7 +211,7 @@ def _layer(
 ) -> Layer:
     stored = _stored(graph, weights)
     options = operator.options
-    padded = getattr(options, "padding", None) is not None
+    padded = operator.name not in ("FULLY_CONNECTED", "BATCH_MATMUL")
     activation = "none"
     if hasattr(options, "fusedActivationFunction"):
         activation = _choice(operator, "fusedActivationFunction", _ACTIVATIONS)
@@ -239,28 +239,29 @@ def _layer(
 def _stored(graph: Graph, weights: Tensor) -> Tensor:
     """Returns the constant behind weights that are stored narrower than they are used."""
     producer = graph.producer(weights.index)
-    if producer is not None and producer.name == "DEQUANTIZE" and producer.inputs[:1] > (-1,):
-        return graph.tensor(producer.inputs[0])
-    return weights
+    if producer is None or producer.name != "DEQUANTIZE":
+        return weights
+    source = next(iter(producer.inputs), -1)
+    return graph.tensor(source) if source >= 0 else weights
 
 
 def _differ_in_sign_only(weights: np.ndarray | None, axis: int) -> bool:
     # An unsigned weight's sign is relative to its zero point.
     if weights is None or weights.dtype.kind not in "fi":
         return False
-    sizes = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1).astype(float))
-    return sizes.shape[1] > 1 and bool(np.all(sizes == sizes[:, :1]) and np.any(sizes))
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1))
+        return sizes.shape[1] > 1 and bool(np.all(sizes == sizes[:, :1]) and np.any(sizes))
 
 
 def _tensors(
     graph: Graph, operator: Operator, source: int, weights: int, ranks: tuple[int | None, ...]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the input, the weights and the output of an operator, which must have these ranks."""
-    inputs, outputs = operator.inputs, operator.outputs
-    present = len(inputs) > max(source, weights) and len(outputs) > 0
-    indices = (inputs[source], inputs[weights], outputs[0]) if present else (-1,)
+    inputs = dict(enumerate(operator.inputs))
+    indices = [inputs.get(source, -1), inputs.get(weights, -1), next(iter(operator.outputs), -1)]
     _expect(operator, min(indices) >= 0, "lacks an input or an output")
-    found = tuple(graph.tensor(index) for index in indices)
+    found = [graph.tensor(index) for index in indices]
     for tensor, rank in zip(found, ranks, strict=True):
         _expect(
             operator,
@@ -276,10 +277,8 @@ def _per_side(operator: Operator, name: str) -> tuple[int, ...] | None:
 
 
 def _option(operator: Operator, name: str) -> Any:
-    if isinstance(operator.options, dict):
-        value = operator.options.get(name)
-    else:
-        value = getattr(operator.options, name, None)
+    options = operator.options
+    value = options.get(name) if isinstance(options, dict) else getattr(options, name, None)
     _expect(operator, value is not None, f"lacks the option {name}")
     return value
 
