@@ -32,7 +32,8 @@ def pack(values: ArrayLike, zero_point: int = 0) -> np.ndarray:
 
         bit = 1 if x < zero_point else 0        (bool: bit = 1 if not x else 0)
 
-    0, −0.0 and NaN are not below zero, so their bit is 0: they count as +1.
+    0, −0.0 and NaN are not below zero, so their bit is 0: they count as +1. A negative denormal is
+    −1; LCE's x86 build alone reads it as 0.
 
     Args:
         values: Array of float, int8 or bool, with at least one axis.
@@ -57,7 +58,7 @@ def pack(values: ArrayLike, zero_point: int = 0) -> np.ndarray:
         raise ValueError("Got a single number; expected an array whose last axis is the channels.")
     if not (-128 <= zero_point <= 127 if values.dtype == np.int8 else zero_point == 0):
         raise ValueError(
-            f"Got zero_point={zero_point} with {values.dtype}; expected −128 to 127 with int8, "
+            f"Got zero_point={zero_point} with {values.dtype}; expected -128 to 127 with int8, "
             "and 0 with any other dtype."
         )
     negative = ~values if values.dtype == bool else values < zero_point
@@ -98,13 +99,13 @@ def unpack(words: ArrayLike, channels: int, dtype: DTypeLike = np.float32) -> np
         )
     if np.dtype(dtype).kind not in "fi":
         raise ValueError(
-            f"Got dtype={np.dtype(dtype)}; −1 needs a float or a signed integer dtype."
+            f"Got dtype={np.dtype(dtype)}; -1 needs a float or a signed integer dtype."
         )
     octets = np.ascontiguousarray(words, "<i4").view(np.uint8)
     bits = np.unpackbits(octets, axis=-1, bitorder="little")
     if bits[..., channels:].any():
         raise ValueError(
-            f"Got words with bits set past channel {channels}; those must be 0: pack the values again."
+            f"Got bits set past channel {channels}; those must be 0: pack the values again."
         )
     return 1 - 2 * bits[..., :channels].astype(dtype)
 
