@@ -5,6 +5,8 @@ needs TensorFlow or Keras imports `tf` and `keras` from here.
 """
 
 import importlib.util
+import inspect
+from typing import Any
 
 _INSTALL = 'pip install "keras-bnn[train]"'
 
@@ -30,10 +32,24 @@ if not tf._tf_uses_legacy_keras:
 
 import tf_keras as keras  # noqa: E402
 
-if keras.__version__.split(".")[:2] != tf.__version__.split(".")[:2]:
+_minor = ".".join(tf.__version__.split(".")[:2])
+if ".".join(keras.__version__.split(".")[:2]) != _minor:
     raise ImportError(
         f"tf_keras {keras.__version__} does not fit TensorFlow {tf.__version__}: their first two "
-        f"numbers must be equal. Run: pip install tf-keras=={'.'.join(tf.__version__.split('.')[:2])}.*"
+        f"numbers must be equal. Run: pip install tf-keras=={_minor}.*"
     )
 
-__all__ = ["keras", "tf"]
+__all__ = ["from_registered", "keras", "tf"]
+
+
+def from_registered(configuration: dict) -> Any:
+    """Makes the object of a saved `configuration` if its class or function is registered, or None.
+
+    For `.h5` files Keras looks classes up without their packages, so that one of larq's comes back
+    for one of ours (or of the user's) that has the same name, and it finds no functions at all.
+    """
+    name = configuration.get("registered_name")
+    if name == "function":
+        return keras.utils.get_registered_object(configuration["config"])
+    cls = keras.utils.get_registered_object(name)
+    return cls.from_config(configuration["config"]) if inspect.isclass(cls) else None

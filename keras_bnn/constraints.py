@@ -2,7 +2,7 @@
 
 import larq
 
-from keras_bnn._keras import keras
+from keras_bnn._keras import from_registered, keras
 
 __all__ = ["WeightClip", "get"]
 
@@ -43,4 +43,6 @@ def get(identifier):
     """
     if identifier == "weight_clip":
         return WeightClip()
+    if isinstance(identifier, dict) and (constraint := from_registered(identifier)):
+        return constraint
     return keras.constraints.get(identifier)

@@ -18,7 +18,8 @@ def load_model(path: str | os.PathLike, custom_objects: dict | None = None, comp
         path: A `.keras` or `.h5` file, or the folder of a SavedModel that Keras wrote.
         custom_objects: Classes and functions of your own by name, unless they are registered with
             `tf.keras.utils.register_keras_serializable`.
-        compile: Whether to restore the optimizer, loss and metrics too.
+        compile: Whether to restore the optimizer, loss and metrics too. Keras leaves the state of
+            its legacy optimizers (larq's Bop is one) out of `.keras` files, not out of the others.
 
     Returns:
         A `tf_keras` model, its layers objects of their own classes.
@@ -36,7 +37,8 @@ def load_model(path: str | os.PathLike, custom_objects: dict | None = None, comp
     _check_kind(path)
     try:
         model = keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
-    except (ValueError, TypeError, OSError, KeyError, tf.errors.OpError) as error:
+        _restore_optimizer(path, model)
+    except (ValueError, TypeError, AttributeError, OSError, KeyError, tf.errors.OpError) as error:
         # Only the first line: Keras appends whole configurations.
         reason = str(error).strip().split("\n")[0]
         raise InputError(
@@ -64,6 +66,18 @@ def _check_kind(path: Path) -> None:
             raise InputError(f"{path} is no .keras file (it is no zip archive): {expected}.")
     elif path.suffix not in (".h5", ".hdf5"):
         raise InputError(f"{path} ends in {path.suffix or 'no suffix'!r}: {expected}.")
+
+
+def _restore_optimizer(path: Path, model) -> None:
+    """Loads what Keras leaves out of a SavedModel: steps, momenta and learning rate."""
+    optimizer = getattr(model, "optimizer", None)
+    if not path.is_dir() or optimizer is None:
+        return
+    # Optimizers of keras.optimizers.legacy have no build; their state waits for its variables.
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        optimizer.build(model.trainable_variables)
+    checkpoint = tf.train.Checkpoint(root=model)
+    checkpoint.read(str(path / "variables" / "variables")).expect_partial()
 
 
 def _refuse_stand_ins(path: Path, model) -> None:

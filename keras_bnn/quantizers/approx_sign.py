@@ -20,3 +20,6 @@ class ApproxSign(larq.quantizers.ApproxSign):
     References:
         Liu et al., Bi-Real Net, section 3.2, 2018. https://arxiv.org/abs/1808.00278
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)

@@ -36,4 +36,4 @@ class MagnitudeAwareSign(larq.quantizers.MagnitudeAwareSign):
     """
 
     def __init__(self, clip_value: float | None = 1.0, **kwargs):
-        super().__init__(clip_value=check_clip_value(clip_value), **kwargs)
+        super().__init__(clip_value=check_clip_value(clip_value), autocast=False, **kwargs)

@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import larq
 
-from keras_bnn._keras import keras
+from keras_bnn._keras import from_registered, keras
 from keras_bnn.quantizers.approx_sign import ApproxSign
 from keras_bnn.quantizers.magnitude_aware_sign import MagnitudeAwareSign
 from keras_bnn.quantizers.ste_sign import SteSign
@@ -52,10 +53,11 @@ def get(identifier) -> Callable | None:
     if identifier is None or isinstance(identifier, keras.layers.Layer):
         return identifier
     if isinstance(identifier, dict):
-        return larq.quantizers.get(identifier)
+        quantizer: Any = from_registered(identifier) or larq.quantizers.get(identifier)
+        return quantizer
     if isinstance(identifier, str):
         return _from_name(identifier)
-    if inspect.isfunction(identifier) or hasattr(identifier, "__call__"):
+    if callable(identifier):
         return _from_callable(identifier)
     raise ValueError(
         f"{identifier!r} is no quantizer: expected None, a Keras layer such as SteSign(), or one "
@@ -79,17 +81,19 @@ def _from_callable(function):
             f"The quantizer is the class {function.__name__}, expected an object of it: write "
             f"{function.__name__}()."
         )
+    for known, cls in _BY_LARQ_FUNCTION.items():
+        if function is known:
+            return cls()
+    # tf.custom_gradient makes objects of functions, which Keras can register but not save.
     if inspect.isfunction(function):
-        if function in _BY_LARQ_FUNCTION:
-            return _BY_LARQ_FUNCTION[function]()
-        # Registering changes the name from "f" to "package>f".
-        if ">" in keras.utils.get_registered_name(function):
+        name = keras.utils.get_registered_name(function)
+        if keras.utils.get_registered_object(name) is function:
             return function
     raise ValueError(
         f"A model with the quantizer {getattr(function, '__name__', function)!r} could be saved "
-        "but not loaded again. Decorate the function with "
-        '@tf.keras.utils.register_keras_serializable("your_package"), or pass a Keras layer such '
-        "as keras_bnn.quantizers.SteSign()."
+        "but not loaded again. Pass a plain function decorated with "
+        '@tf.keras.utils.register_keras_serializable("your_package"), or a Keras layer such as '
+        "keras_bnn.quantizers.SteSign()."
     )
 
 

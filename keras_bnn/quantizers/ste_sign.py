@@ -31,7 +31,7 @@ class SteSign(larq.quantizers.SteSign):
     """
 
     def __init__(self, clip_value: float | None = 1.0, **kwargs):
-        super().__init__(clip_value=check_clip_value(clip_value), **kwargs)
+        super().__init__(clip_value=check_clip_value(clip_value), autocast=False, **kwargs)
 
 
 def check_clip_value(clip_value: float | None) -> float | None:

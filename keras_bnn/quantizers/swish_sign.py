@@ -31,4 +31,4 @@ class SwishSign(larq.quantizers.SwishSign):
     def __init__(self, beta: float = 5.0, **kwargs):
         if not beta > 0:
             raise ValueError(f"beta is {beta}, expected a number above 0.")
-        super().__init__(beta=beta, **kwargs)
+        super().__init__(beta=beta, autocast=False, **kwargs)
