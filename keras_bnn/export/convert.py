@@ -12,24 +12,25 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_bnn import _lce
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
-from keras_bnn.export.bake import Baked
+from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite import file
 
 
-def convert(baked: Baked, input_names: tuple[str, ...]) -> bytes:
-    """Converts `baked` and restores the names and the batch that LCE's converter loses.
+def convert(
+    graph: TracedGraph, input_names: tuple[str, ...], output_names: tuple[str, ...]
+) -> bytes:
+    """Converts `graph` and restores the names and the batch that LCE's converter loses.
 
     Raises:
         InputError: If LCE's converter refuses the model.
     """
-    holder = tf.Module()
-    holder.variables_ = list(baked.function.graph.variables)
+    module = graph.to_module()
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(holder, folder, signatures=baked.function)
+        tf.saved_model.save(module, folder, signatures=module.serve)
         with _errors_of_converter():
             data = _lce.convert_saved_model(folder)
     model = file.read(data)
-    _name(model, input_names, baked.output_names)
+    _name(model, input_names, output_names)
     _open_batch(model)
     return file.write(model)
 

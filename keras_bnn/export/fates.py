@@ -45,9 +45,7 @@ class LayerFate:
 def fates(graph: Graph, uses: list[LayerUse], baked: Baked) -> list[LayerFate]:
     """The fate of each quantized layer, in the order in which the model calls them."""
     stored = stored_kernels(graph)
-    return [
-        _fate(graph, use, baked.kernels[use.label], stored) for use in uses if use.is_quantized
-    ]
+    return [_fate(graph, use, baked.kernels[use.label], stored) for use in uses if use.is_quantized]
 
 
 def _fate(graph: Graph, use: LayerUse, kernel: BinaryKernel | None, stored) -> LayerFate:
@@ -81,7 +79,4 @@ def _fate(graph: Graph, use: LayerUse, kernel: BinaryKernel | None, stored) -> L
 def _holders(kernel: BinaryKernel | None, stored: list[StoredKernel]) -> list[StoredKernel]:
     if kernel is None:
         return []
-    signs = kernel.signs
-    while signs.ndim < 4:
-        signs = signs[None]
-    return [] if signs.ndim > 4 else [holder for holder in stored if holder.holds(signs)]
+    return [holder for holder in stored if holder.holds(kernel.signs)]

@@ -2,7 +2,7 @@
 
 import larq
 
-from keras_bnn.export.bake import can_become_convolution
+from keras_bnn.export.bake import can_be_baked
 from keras_bnn.export.stored_kernels import StoredKernel
 from keras_bnn.probe import LayerUse, quantized_kernels
 from keras_bnn.tflite.graph import Graph
@@ -37,7 +37,7 @@ def _of_layer(use: LayerUse) -> str | None:
             f"LCE has no 1-bit form of {type(layer).__name__}; use a convolution or dense layer, "
             "or list it in allow_float"
         )
-    if not can_become_convolution(layer):
+    if not can_be_baked(layer):
         return (
             f"{type(layer).__name__} overrides what the layer it is made from computes; move that "
             "into a layer of its own"
@@ -49,10 +49,6 @@ def _of_layer(use: LayerUse) -> str | None:
 
 def _of_convolution(use: LayerUse) -> str | None:
     layer = use.layer
-    if layer.padding == "causal":
-        return "it pads with zeros on one side only; pad with +1 yourself and use padding='valid'"
-    if layer.padding == "same" and layer.pad_values not in (0, 1):
-        return f"pad_values is {layer.pad_values}; 1-bit convolutions pad with 1.0 or 0.0"
     group = use.input_shapes[0][-1] // layer.groups
     if layer.groups > 1 and group % 32:
         return f"its groups have {group} channels each; use a multiple of 32"

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_bnn import files
+from keras_bnn.errors import InputError
 from keras_bnn.export.bake import bake
 from keras_bnn.export.convert import convert
 from keras_bnn.export.fates import FLOAT, LayerFate, fates
 from keras_bnn.export.reasons import WRONGLY_1BIT
-from keras_bnn.errors import InputError
+from keras_bnn.export.rules import rewrite
 from keras_bnn.probe import probe
 from keras_bnn.signature import signature_of
 from keras_bnn.tflite.file import read
@@ -90,7 +91,8 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     uses = probe(model)
     _check_names(allow_float, [use.label for use in uses if use.is_quantized])
     baked = bake(model, signature, uses)
-    data = convert(baked, signature.input_names)
+    rewrite(baked.graph)
+    data = convert(baked.graph, baked.input_names, baked.output_names)
     layers = fates(Graph(read(data)), uses, baked)
     refused = [fate for fate in layers if _is_refused(fate, allow_float)]
     if refused:

@@ -3,6 +3,7 @@
 from keras_bnn._keras import tf
 from keras_bnn.layers import scales
 from keras_bnn.layers.binary_layer import BinaryLayer
+from keras_bnn.layers.products import convolve, padded
 
 
 class BinaryConv(BinaryLayer):
@@ -44,8 +45,10 @@ class BinaryConv(BinaryLayer):
 
     def multiply(self, inputs, kernel):
         """The convolution of quantized inputs with a quantized kernel, padding included."""
-        convolve = self._convolve_compiled if self.groups > 1 else self._convolve
-        outputs = convolve(self._padded(inputs), kernel)
+        if self.groups > 1:
+            outputs = self._convolve_compiled(inputs, kernel)
+        else:
+            outputs = convolve(self, inputs, kernel)
         if not tf.executing_eagerly():
             outputs.set_shape(self.compute_output_shape(inputs.shape))
         return outputs
@@ -55,40 +58,20 @@ class BinaryConv(BinaryLayer):
             return tf.reshape(vector, [1, -1, *[1] * self.rank])
         return vector
 
-    def _padded(self, inputs):
-        """`inputs`, so padded that a convolution without padding does the rest."""
-        if self.padding == "causal":
-            return tf.pad(inputs, self._compute_causal_padding(inputs))
-        if self.padding == "same":
-            return tf.pad(
-                inputs, self._get_padding_same(inputs), constant_values=self.pad_values
-            )
-        return inputs
-
-    def _convolve(self, inputs, kernel):
-        return tf.nn.convolution(
-            inputs,
-            kernel,
-            strides=list(self.strides),
-            padding="VALID",
-            dilations=list(self.dilation_rate),
-            data_format=self._tf_data_format,
-        )
-
     # On a CPU, TensorFlow has gradients of grouped convolutions only when it compiles them.
     @tf.function(jit_compile=True)
     def _convolve_compiled(self, inputs, kernel):
-        return self._convolve(inputs, kernel)
+        return convolve(self, inputs, kernel)
 
     def input_factor(self, inputs):
         if not self.input_scale:
             return None
         channels_first = self.data_format == "channels_first"
-        padded = self._padded(inputs)
+        surrounded = padded(self, inputs)
         if channels_first:
-            padded = tf.transpose(padded, [0, *range(2, self.rank + 2), 1])
+            surrounded = tf.transpose(surrounded, [0, *range(2, self.rank + 2), 1])
         scale = scales.input_scale(
-            padded, self.kernel_size, self.strides, self.dilation_rate, self.groups
+            surrounded, self.kernel_size, self.strides, self.dilation_rate, self.groups
         )
         if self.groups > 1:
             scale = tf.repeat(scale, self.filters // self.groups, axis=-1)

@@ -1,7 +1,8 @@
 import larq
 
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import keras
 from keras_bnn.layers.binary_layer import BinaryLayer
+from keras_bnn.layers.products import multiply_dense
 
 
 @keras.utils.register_keras_serializable("keras_bnn")
@@ -25,8 +26,4 @@ class BinaryDense(BinaryLayer, larq.layers.QuantDense):
 
     def multiply(self, inputs, kernel):
         """The product over the last axis of `inputs`."""
-        if inputs.shape.rank == 2:
-            return tf.matmul(inputs, kernel)
-        outputs = tf.tensordot(inputs, kernel, [[-1], [0]])
-        outputs.set_shape([*inputs.shape[:-1], self.units])
-        return outputs
+        return multiply_dense(inputs, kernel)

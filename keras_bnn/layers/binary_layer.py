@@ -88,7 +88,7 @@ class BinaryLayer:
 
     def input_factor(self, inputs):
         """K for the real `inputs`, of a shape that broadcasts with the output, or `None`."""
-        return None
+        return
 
     def along_channels(self, vector):
         """Reshapes (channels,) so that it broadcasts with the output."""

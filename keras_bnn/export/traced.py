@@ -1,0 +1,286 @@
+"""A traced model as a flat graph that rules can rewrite.
+
+Functions inside the model are traced into it. A variable is a leaf with a NumPy value, and becomes
+a variable again when the graph is made a function: never a constant, see `bake`.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from keras_bnn._keras import tf
+
+# Stands for "+1 where x >= 0, else -1", or with `strict` for "+1 where x > 0, else -1".
+SIGN = "BinarySign"
+# Hand their first input on; their other sides are gradients and control flow.
+_PASSING = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")
+
+
+def split(reference: str) -> tuple[str, int]:
+    """`"name:1"` to `("name", 1)`; a name alone means its first output."""
+    name, _, index = reference.partition(":")
+    return name, int(index or 0)
+
+
+@dataclass
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Unique in its graph.
+        op: TensorFlow's name of the operation, or `SIGN`, or `"Leaf"`.
+        inputs: References, `"name:output"`.
+        outputs: A `tf.TensorSpec` for each output.
+        attributes: TensorFlow's attributes, as protocol buffers by name.
+        value: Of a leaf that is a variable.
+        strict: Of a sign.
+    """
+
+    name: str
+    op: str
+    inputs: list[str]
+    outputs: list
+    attributes: dict = field(default_factory=dict)
+    value: np.ndarray | None = None
+    strict: bool = False
+
+    def flag(self, *names: str) -> bool:
+        """Whether one of the boolean attributes `names` is there and set."""
+        return any(name in self.attributes and self.attributes[name].b for name in names)
+
+    @classmethod
+    def of_operation(cls, operation) -> "Node":
+        """Reads an operation of a `tf.Graph`."""
+        return cls(
+            operation.name,
+            operation.type,
+            [tensor.name for tensor in operation.inputs],
+            [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in operation.outputs],
+            dict(operation.node_def.attr),
+        )
+
+
+class TracedGraph:
+    """Nodes by name, in no particular order.
+
+    Attributes:
+        nodes: The nodes.
+        inputs: Names of the leaves that are the model's inputs, in its order.
+        outputs: References to the model's outputs, in its order.
+        notes: What a rule changed in a way that the model's author should know.
+    """
+
+    def __init__(self, function):
+        """Reads a concrete function whose outputs are a dict in the model's order."""
+        self.notes: list[str] = []
+        self.nodes = {
+            operation.name: Node.of_operation(operation)
+            for operation in function.graph.get_operations()
+        }
+        definition = function.graph.as_graph_def()
+        self._library, self._versions = definition.library, definition.versions
+        count = len(function.inputs) - len(function.captured_inputs)
+        self.inputs = [tensor.op.name for tensor in function.inputs[:count]]
+        for name in self.inputs:
+            self.nodes[name].op = "Leaf"
+        outputs = function.structured_outputs
+        self.outputs = [outputs[key].name for key in sorted(outputs)]
+        self._read_captures(function)
+        self._drop_passing()
+        self.prune()
+
+    def _read_captures(self, function) -> None:
+        variables = {id(variable.handle): variable for variable in function.graph.variables}
+        for outer, inner in function.graph.captures:
+            name = inner.op.name
+            if outer.dtype != tf.resource:
+                self._make_leaf(name, outer.numpy())
+            elif id(outer) in variables:
+                for node in self.consumers(name):
+                    if node is not None and node.op == "ReadVariableOp":
+                        self._make_leaf(node.name, variables[id(outer)].numpy())
+
+    def _make_leaf(self, name: str, value: np.ndarray) -> None:
+        spec = tf.TensorSpec(value.shape, value.dtype)
+        self.nodes[name] = Node(name, "Leaf", [], [spec], value=value)
+
+    def _drop_passing(self) -> None:
+        for node in list(self.nodes.values()):
+            if node.op in _PASSING:
+                for i in range(len(node.outputs)):
+                    self.replace(f"{node.name}:{i}", node.inputs[i])
+
+    # Reading.
+
+    def of(self, *operations: str) -> Iterator[Node]:
+        """The nodes of these operations, as they are now."""
+        for node in list(self.nodes.values()):
+            if node.op in operations and self.nodes.get(node.name) is node:
+                yield node
+
+    def producer(self, reference: str) -> Node:
+        """The node that computes `reference`."""
+        return self.nodes[split(reference)[0]]
+
+    def consumers(self, name: str) -> list[Node | None]:
+        """The nodes that read `name`, once for each reading; `None` where it is an output."""
+        found: list[Node | None] = [
+            node
+            for node in self.nodes.values()
+            for reference in node.inputs
+            if split(reference)[0] == name
+        ]
+        return found + [None for reference in self.outputs if split(reference)[0] == name]
+
+    def spec(self, reference: str):
+        """Shape and type of `reference`, as a `tf.TensorSpec`."""
+        name, index = split(reference)
+        return self.nodes[name].outputs[index]
+
+    def constant(self, reference: str) -> np.ndarray | None:
+        """The value of `reference` where it is a constant or a variable."""
+        node = self.producer(reference)
+        if node.op == "Const":
+            return tf.make_ndarray(node.attributes["value"].tensor)
+        return node.value
+
+    def depends_on_inputs(self, reference: str) -> bool:
+        """Whether `reference` depends on the model's inputs."""
+        return bool(self._ancestors([reference]) & set(self.inputs))
+
+    def evaluate(self, reference: str) -> np.ndarray:
+        """The value of a `reference` that depends on no input."""
+        part = copy.copy(self)
+        part.inputs, part.outputs = [], [reference]
+        part.nodes = dict(self.nodes)
+        part.prune()
+        return part.to_module().serve()["output_0000"].numpy()
+
+    # Writing.
+
+    def variable(self, value: np.ndarray, name: str) -> str:
+        """Adds a variable; returns its reference."""
+        name = self.free_name(name)
+        self._make_leaf(name, value)
+        return f"{name}:0"
+
+    def build(self, compute: Callable, *references: str, name: str) -> str:
+        """Adds what `compute`, TensorFlow code, makes of `references`; returns its reference."""
+        with tf.Graph().as_default() as scratch:
+            specs = [self.spec(reference) for reference in references]
+            leaves = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in specs]
+            result = compute(*leaves)
+        prefix = self.free_name(name)
+        names = {leaf.name: ref for leaf, ref in zip(leaves, references, strict=True)}
+        for operation in scratch.get_operations():
+            if operation.outputs and operation.outputs[0].name in names:
+                continue
+            node = Node.of_operation(operation)
+            node.name = f"{prefix}/{node.name}"
+            node.inputs = [names.get(ref, f"{prefix}/{ref}") for ref in node.inputs]
+            self.nodes[node.name] = node
+        return names.get(result.name, f"{prefix}/{result.name}")
+
+    def sign(self, reference: str, name: str, strict: bool = False) -> str:
+        """Adds the sign of `reference`; returns its reference."""
+        name = self.free_name(name)
+        self.nodes[name] = Node(name, SIGN, [reference], [self.spec(reference)], strict=strict)
+        return f"{name}:0"
+
+    def replace(self, old: str, new: str) -> None:
+        """Lets all readers of `old` read `new`, but those that compute `new`."""
+        keep, target = self._ancestors([new]), split(old)
+        for node in self.nodes.values():
+            if node.name not in keep:
+                node.inputs = [new if split(ref) == target else ref for ref in node.inputs]
+        self.outputs = [new if split(ref) == target else ref for ref in self.outputs]
+
+    def prune(self) -> None:
+        """Removes what no output depends on; inputs stay."""
+        needed = self._ancestors(self.outputs) | set(self.inputs)
+        self.nodes = {name: node for name, node in self.nodes.items() if name in needed}
+
+    def _ancestors(self, references: list[str]) -> set[str]:
+        found: set[str] = set()
+        stack = [split(reference)[0] for reference in references]
+        while stack:
+            name = stack.pop()
+            if name not in found:
+                found.add(name)
+                stack += [split(reference)[0] for reference in self.nodes[name].inputs]
+        return found
+
+    def free_name(self, name: str) -> str:
+        """A name like `name` that no node has."""
+        taken = {taken.split("/")[0] for taken in self.nodes} | set(self.nodes)
+        name = split(name)[0].replace("/", ".")
+        candidate, number = name, 1
+        while candidate in taken:
+            candidate, number = f"{name}_{number}", number + 1
+        return candidate
+
+    # Leaving.
+
+    def to_module(self):
+        """The graph as a `tf.Module` that TensorFlow can save.
+
+        Its `serve` is a concrete function from flat inputs to a dict of outputs in order; its
+        `constants` keep alive the variables that `serve` reads.
+        """
+        variables = {
+            name: tf.Variable(node.value, trainable=False)
+            for name, node in self.nodes.items()
+            if node.value is not None
+        }
+        definition, outputs = self._definition()
+
+        def serve(*inputs):
+            leaves = dict(zip(self.inputs, inputs, strict=True))
+            leaves.update({name: tf.convert_to_tensor(v) for name, v in variables.items()})
+            results = tf.graph_util.import_graph_def(
+                definition,
+                {f"{name}:0": tensor for name, tensor in leaves.items()},
+                outputs,
+                name="",
+            )
+            # Alphabetical order is the order that the converter keeps.
+            return {f"output_{i:04}": tf.identity(tensor) for i, tensor in enumerate(results)}
+
+        specs = [self.spec(name) for name in self.inputs]
+        named = [
+            tf.TensorSpec(spec.shape, spec.dtype, f"input_{i:04}") for i, spec in enumerate(specs)
+        ]
+        module = tf.Module()
+        module.constants = list(variables.values())
+        module.serve = tf.function(serve, autograph=False).get_concrete_function(*named)
+        return module
+
+    def _definition(self):
+        """TensorFlow's definition of the graph without its leaves, and the outputs in it."""
+        lowered = self._lowered()
+        definition = tf.compat.v1.GraphDef(library=self._library, versions=self._versions)
+        for node in lowered.nodes.values():
+            if node.op != "Leaf":
+                entry = definition.node.add(name=node.name, op=node.op, input=node.inputs)
+                for name, value in node.attributes.items():
+                    entry.attr[name].CopyFrom(value)
+        return definition, lowered.outputs
+
+    def _lowered(self) -> "TracedGraph":
+        """A copy in which signs are TensorFlow's operations, in a form that LCE knows."""
+        graph = copy.copy(self)
+        graph.nodes = {
+            name: replace(node, inputs=list(node.inputs)) for name, node in self.nodes.items()
+        }
+        for node in graph.of(SIGN):
+            compare = tf.greater if node.strict else tf.greater_equal
+            lowered = graph.build(
+                lambda x, compare=compare: tf.where(compare(x, 0.0), 1.0, -1.0),
+                node.inputs[0],
+                name=f"{node.name}/where",
+            )
+            graph.replace(f"{node.name}:0", lowered)
+        graph.prune()
+        return graph
