@@ -8,7 +8,8 @@ millions of objects. These checks come first, and are linear in the size of the 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,28 +67,31 @@ def tables(root: Model, size: int) -> None:
         Exception: Any other, where the file ends too early.
     """
     left = min(size // 8, _MOST_TABLES)
-    todo = [root]
+    _check_header(root, size)
+    todo: list[Any] = [root]
     while todo:
         table = todo.pop()
         left -= 1
-        if left < 0:
-            raise TFLiteFileError("more tables than the file has room for")
-        _check_header(getattr(table, "_tab", table), size)
         kind = type(table).__name__
-        for field in _TABLES.get(kind, ()):
-            child = getattr(table, field)()
-            if child is not None:
-                todo.append(child)
+        children = [getattr(table, field)() for field in _TABLES.get(kind, ())]
+        todo.extend(_checked((child for child in children if child is not None), size))
         for field in _VECTORS_OF_TABLES.get(kind, ()):
             # Older releases of LiteRT have no external buffers.
             length = getattr(table, f"{field}Length", int)()
-            if length > left:
+            if length > max(left - len(todo), 0):
                 raise TFLiteFileError(f"{kind}.{field} says it has {length} entries")
-            todo.extend(getattr(table, field)(i) for i in range(length))
+            todo.extend(_checked((getattr(table, field)(i) for i in range(length)), size))
+
+
+def _checked(found: Iterable[Any], size: int) -> Iterator[Any]:
+    for table in found:
+        _check_header(table, size)
+        yield table
 
 
 def _check_header(table, size: int) -> None:
     """Checks one table: `int32 distance to its vtable`, and there `uint16 bytes, uint16 inline`."""
+    table = getattr(table, "_tab", table)
     vtable = table.Pos - struct.unpack_from("<i", table.Bytes, table.Pos)[0]
     if not 0 <= vtable <= size - 4:
         raise TFLiteFileError(f"the table at byte {table.Pos} is described outside the file")
