@@ -22,8 +22,7 @@ def test_quantization_by_hand():
     assert words.tolist() == [[0b0101]]
     assert reference.dequantize(words, 4).tolist() == [[-1, 1, -1, 1]]
     assert reference.dequantize(words, 4, "bool").tolist() == [[False, True, False, True]]
-    values = reference.dequantize(words, 4, "int8", scale=0.3, zero_point=126)
-    assert values.tolist() == [[123, 127, 123, 127]]
+    assert reference.dequantize(words, 4, "int8", 0.3, 126).tolist() == [[123, 127, 123, 127]]
 
 
 def test_bconv2d_by_hand():
@@ -88,15 +87,16 @@ def test_bconv2d_is_lce_bit_for_bit(case):
 
 @quick
 @given(geometries(depth=st.integers(1, 60).map(lambda half: 2 * half)), seeds)
-def test_true_zeros_of_lces_reference_kernel_differ_by_rounding_only(case, seed):
+def test_true_zeros_are_lces_and_its_reference_kernel_rounds_otherwise(case, seed):
     image, kernel, options = case
     options |= {"padding": "same", "pad_values": 0, "channels_in": image.shape[-1]}
-    rng = np.random.default_rng(seed)
-    m, b = rng.normal(size=(2, len(kernel))).astype(np.float32)
+    m, b = np.random.default_rng(seed).normal(size=(2, len(kernel))).astype(np.float32)
     words, filters = bits.pack(image), bits.pack(kernel)
-    options |= {"multiplier": m, "bias": b}
+    options |= {"multiplier": m, "bias": b, "activation": "NONE"}
     result = reference.bconv2d(words, filters, **options)
     data = single_operator.bconv2d(words, filters, result, **options)
+    for kernel_name in single_operator.exact_lce_kernels(words, filters, options):
+        assert same_bits(single_operator.run_on_lce(data, words, kernel=kernel_name), result)
     other = single_operator.run_on_lce(data, words, kernel="reference")
     # At most 7 roundings, each off by 2^-24 of a number no larger than |b| + 4·k·|m|.
     bound = 7 * 2.0**-24 * (abs(b) + 4 * kernel[0].size * abs(m)).astype(np.float64)
