@@ -1,9 +1,10 @@
 """Every layer, in several configurations, keeps the same promises; one line a configuration."""
 
+import larq
 import numpy as np
 import pytest
 
-from keras_bnn import layers, load_model
+from keras_bnn import constraints, layers, load_model, quantizers
 from keras_bnn._keras import keras, tf
 
 IMAGE, STEPS, ROW = (7, 6, 4), (9, 4), (6,)
@@ -36,6 +37,11 @@ CONFIGURATIONS = {
     "dense rows": (layers.BinaryDense, {"weight_scale": "abs_mean"}, (5, *ROW)),
     "dense all": (layers.BinaryDense, SCALED, ROW),
 }
+
+
+every_layer = pytest.mark.parametrize(
+    ("cls", "arguments", "shape"), CONFIGURATIONS.values(), ids=CONFIGURATIONS
+)
 
 
 def make(cls, arguments, **more):
@@ -213,3 +219,113 @@ def test_saved_layers_predict_and_train_on(shape, suffix, generator, tmp_path):
     for _ in range(2):
         losses = [each.train_on_batch(x, y, return_dict=True) for each in (loaded, model)]
         assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("kind", ["mean_abs", "abs_mean"])
+@pytest.mark.parametrize(
+    ("cls", "arguments", "shape"),
+    [
+        (layers.BinaryDense, {}, (6,)),
+        (layers.BinaryConv1D, {"kernel_size": 3}, (3, 2)),
+        (layers.BinaryConv2D, {"kernel_size": (3, 2)}, (3, 2, 4)),
+    ],
+    ids=["dense", "conv1d", "conv2d"],
+)
+def test_gradient_reaches_the_latent_weights_through_the_scale(
+    cls, arguments, shape, kind, generator
+):
+    """With one window, y_o = α_o Σ s_i B_io, so dL/dW = [|W| <= 1] α_o Σ g s + dα_o/dW Σ g y/α."""
+    layer, x = built(cls, {**arguments, "weight_scale": kind}, shape, generator)
+    latent = layer.get_weights()[0].reshape(-1, 6)
+    latent[0] = 1.25
+    layer.set_weights([latent.reshape(layer.kernel.shape)])
+    upstream = sixteenths(generator, (3, 6), 2)
+    with tf.GradientTape() as tape:
+        outputs = tf.reshape(layer(x), (3, 6))
+    found = tape.gradient(outputs, layer.trainable_variables[0], upstream).numpy()
+    signs = sign(x).reshape(3, -1)
+    if kind == "mean_abs":
+        scale, slope = np.abs(latent).mean(axis=0), np.sign(latent)
+    else:
+        scale, slope = np.abs(latent.mean(axis=0)), np.sign(latent.mean(axis=0))
+    through_sign = (np.abs(latent) <= 1) * scale * (signs.T @ upstream)
+    through_scale = slope / len(latent) * (upstream * (signs @ sign(latent))).sum(axis=0)
+    expected = through_sign + through_scale
+    np.testing.assert_allclose(found.reshape(-1, 6), expected, rtol=1e-5, atol=1e-5)
+
+
+@every_layer
+def test_scale_comes_from_latent_weights_inside_a_quantized_scope(cls, arguments, shape, generator):
+    layer, x = built(cls, arguments, shape, generator)
+    with larq.context.quantized_scope(True):
+        inside = layer(x)
+        compiled = tf.function(layer)(x)
+    np.testing.assert_array_equal(inside, layer(x))
+    np.testing.assert_allclose(compiled, layer(x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cls", "shape"), [(layers.BinaryConv2D, IMAGE), (layers.BinaryConv1D, STEPS)]
+)
+def test_xnor_approximation_is_exact_where_magnitudes_are_constant(cls, shape, generator):
+    layer = make(cls, {"weight_scale": "mean_abs", "input_scale": True})
+    layer.build((None, *shape))
+    kernel = 0.375 * sign(generator.standard_normal(layer.kernel.shape))
+    layer.set_weights([kernel])
+    x = 2.5 * sign(generator.standard_normal((2, *shape)))
+    np.testing.assert_allclose(layer(x), convolved(layer, x, kernel), rtol=1e-5, atol=1e-5)
+
+
+def test_input_scale_counts_the_border_as_the_padding_does():
+    ones = {"kernel_initializer": "ones", "padding": "same", "input_scale": True}
+    x = np.full((1, 1, 3, 1), 4.0, np.float32)
+    # Rows of padding above and below; of the window's 9 values 2 or 3 are 4 and the rest 1 or 0.
+    ones_around = layers.BinaryConv2D(1, 3, **ones)(x).numpy().ravel()
+    np.testing.assert_allclose(ones_around, np.array([15, 18, 15]) / 9 * 9, rtol=1e-6)
+    zeros_around = layers.BinaryConv2D(1, 3, pad_values=0.0, **ones)(x).numpy().ravel()
+    np.testing.assert_allclose(zeros_around, np.array([8 * 2, 12 * 3, 8 * 2]) / 9, rtol=1e-6)
+
+
+def test_defaults_are_those_of_a_binary_layer():
+    layer = layers.BinaryConv2D(4, 3)
+    assert type(layer.input_quantizer) is type(layer.kernel_quantizer) is quantizers.SteSign
+    assert type(layer.kernel_constraint) is constraints.WeightClip
+    assert (layer.use_bias, layer.weight_scale, layer.input_scale) == (False, None, False)
+    assert layer.pad_values == layers.BinaryConv1D(4, 3, padding="same").pad_values == 1
+    assert layers.BinaryConv1D(4, 3, padding="causal").pad_values == 0
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "message"),
+    [
+        (layers.BinaryDense, {"weight_scale": "mean"}, "expected None, 'mean_abs' or 'abs_mean'"),
+        (
+            layers.BinaryDense,
+            {"weight_scale": "mean_abs", "kernel_quantizer": "magnitude_aware_sign"},
+            "would scale twice",
+        ),
+        (
+            layers.BinaryConv2D,
+            {"weight_scale": "abs_mean", "kernel_quantizer": None},
+            "kernel_quantizer is None",
+        ),
+        (
+            layers.BinaryConv2D,
+            {"input_scale": True, "input_quantizer": None},
+            "input_quantizer is None",
+        ),
+        (layers.BinaryConv1D, {"padding": "causal", "pad_values": 1.0}, "zeros only"),
+        (layers.BinaryConv1D, {"padding": "CAUSAL", "pad_values": -1}, "zeros only"),
+    ],
+)
+def test_contradictions_are_refused_in_one_line(cls, arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make(cls, arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"padding": "same", "strides": 2}])
+def test_open_heights_and_widths_are_taken(arguments, generator):
+    layer, x = built(layers.BinaryConv2D, arguments, IMAGE, generator)
+    open_layer = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 4])])
+    np.testing.assert_array_equal(open_layer(x), expected_output(layer, x))

@@ -53,8 +53,7 @@ def get(identifier) -> Callable | None:
     if identifier is None or isinstance(identifier, keras.layers.Layer):
         return identifier
     if isinstance(identifier, dict):
-        quantizer: Any = from_registered(identifier) or larq.quantizers.get(identifier)
-        return quantizer
+        return from_registered(identifier) or larq.quantizers.get(identifier)
     if isinstance(identifier, str):
         return _from_name(identifier)
     if callable(identifier):
@@ -65,11 +64,11 @@ def get(identifier) -> Callable | None:
     )
 
 
-def _from_name(name: str):
+def _from_name(name: str) -> Any:
     for known, cls in _BY_NAME.items():
         if name in (known, cls.__name__):
             return cls()
-    custom = keras.utils.get_custom_objects().get(name)
+    custom: Any = keras.utils.get_registered_object(name)
     if custom is None:
         raise ValueError(f"Unknown quantizer {name!r}. Expected one of {_names()}.")
     return custom() if inspect.isclass(custom) else custom
