@@ -157,7 +157,7 @@ def bconv2d(
     _expect_images(words, filters)
     groups = max(words.shape[-1] // max(filters.shape[-1], 1), 1)
     if groups > 1 and channels_in != groups * filters.shape[-1] * WORD_BITS:
-        raise ValueError(f"Got {channels_in} channels, {groups} groups; expected a multiple of 32 in each.")
+        raise ValueError(f"Got {channels_in} channels, {groups} groups; each takes 32, 64, 96...")
     values, kernel = unpack(words, channels_in), unpack(filters, channels_in // groups)
     geometry = strides, dilations, padding
     count, k, (low, high) = len(kernel), kernel[0].size, _clamp(activation, kernel[0].size)
