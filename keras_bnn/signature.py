@@ -33,8 +33,12 @@ class Signature:
         """Puts flat `arrays`, in the model's order, into the model's own structure."""
         return tf.nest.pack_sequence_as(self.structure, arrays)
 
-    def random_inputs(self, batch: int, seed: int) -> list[np.ndarray]:
-        """Standard normal inputs (zeros for integers), one array an input."""
+    def random_inputs(self, batch: int, seed: int, ties: bool = False) -> list[np.ndarray]:
+        """Standard normal inputs (zeros for integers), one array an input.
+
+        With `ties`, every second sample holds small integers only, -0.0 among them, so that many
+        sums and differences of them are exactly 0.
+        """
         generator = np.random.default_rng(seed)
         arrays = []
         for spec in self.specs:
@@ -42,7 +46,10 @@ class Signature:
             shape += [OPEN_DIMENSION if n is None else n for n in spec.shape[1:]]
             dtype = spec.dtype.as_numpy_dtype
             if np.issubdtype(dtype, np.floating):
-                arrays.append(generator.standard_normal(shape).astype(dtype))
+                values = generator.standard_normal(shape)
+                if ties:
+                    values[1::2] = np.rint(values[1::2])
+                arrays.append(values.astype(dtype))
             else:
                 arrays.append(np.zeros(shape, dtype))
         return arrays

@@ -1,9 +1,10 @@
 """Small networks of every kind that the export has to carry, with weights as after training."""
 
-import keras_bnn as kb
 import larq
 import numpy as np
 import tensorflow as tf
+
+import keras_bnn as kb
 from keras_bnn.layers import BinaryConv2D, BinaryDense
 
 layers = tf.keras.layers

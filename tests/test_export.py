@@ -2,12 +2,13 @@
 
 import json
 
-import keras_bnn as kb
 import larq
 import networks
 import numpy as np
 import pytest
 import tensorflow as tf
+
+import keras_bnn as kb
 from keras_bnn import bits
 from keras_bnn.errors import InputError
 from keras_bnn.export import ExportError
@@ -31,7 +32,7 @@ def test_main_networks_export_and_verify(build, tmp_path):
     count = sum(operator.name == "LceBconv2d" for operator in graph.operators)
     assert count == FATES[build].count("1-bit")
     verification = kb.export.verify(model, tmp_path / "m.tflite")
-    assert (verification.ok, verification.equal) == (True, 1.0), verification
+    assert verification.ok, verification
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_main_networks_export_and_verify(build, tmp_path):
         BinaryConv2D(64, 3, padding="same", groups=2),
         BinaryConv2D(40, 3, use_bias=True, activation="relu", bias_initializer="ones"),
     ],
-    ids=["same one", "same zero", "same minus one", "strides", "dilation", "groups", "bias and relu"],
+    ids=["one", "zero", "minus one", "strides", "dilation", "groups", "bias and relu"],
 )
 def test_one_convolution_has_equal_integers(layer, tmp_path):
     model = tf.keras.Sequential([tf.keras.Input((9, 7, 64)), layer])
@@ -94,7 +95,7 @@ def test_scales_are_exported(tmp_path):
     model = tf.keras.Model(image, x)
     exported, _ = networks.exported(model, tmp_path / "m.tflite")
     assert [fate.fate for fate in exported.layers] == ["1-bit", "1-bit"]
-    assert kb.export.verify(model, tmp_path / "m.tflite").equal == 1.0
+    assert kb.export.verify(model, tmp_path / "m.tflite").ok
 
 
 def test_a_dead_channel_stays_1bit_and_gives_zero(tmp_path):
@@ -264,7 +265,7 @@ def test_verify_sees_a_wrong_file(tmp_path):
     kb.export.to_tflite(other, tmp_path / "m.tflite")
     verification = kb.export.verify(one, tmp_path / "m.tflite")
     assert not verification.ok
-    assert verification.equal == 0
+    assert verification.problems
     assert json.loads(json.dumps(verification.to_dict()))["ok"] is False
 
 

@@ -150,15 +150,49 @@ class TracedGraph:
         """Whether `reference` depends on the model's inputs."""
         return bool(self._ancestors([reference]) & set(self.inputs))
 
-    def evaluate(self, reference: str) -> np.ndarray:
-        """The value of a `reference` that depends on no input."""
-        part = copy.copy(self)
-        part.inputs, part.outputs = [], [reference]
-        part.nodes = dict(self.nodes)
+    def evaluate(self, references: list[str]) -> list[np.ndarray]:
+        """The values of `references` that depend on no input."""
+        if not references:
+            return []
+        part = self.copy()
+        part.inputs, part.outputs = [], references
         part.prune()
-        return part.to_module().serve()["output_0000"].numpy()
+        return [tensor.numpy() for tensor in part.to_module().serve().values()]
+
+    def ordered(self) -> list[Node]:
+        """All nodes, each after those that it reads."""
+        order: dict[str, Node] = {}
+        stack = [(name, False) for name in reversed(self.nodes)]
+        while stack:
+            name, inputs_are_done = stack.pop()
+            if name in order:
+                continue
+            if inputs_are_done:
+                order[name] = self.nodes[name]
+                continue
+            stack.append((name, True))
+            stack += [(split(ref)[0], False) for ref in reversed(self.nodes[name].inputs)]
+        return list(order.values())
+
+    def copy(self) -> "TracedGraph":
+        """A copy that can be rewritten by itself."""
+        graph = copy.copy(self)
+        graph.nodes = {
+            name: replace(node, inputs=list(node.inputs), attributes=dict(node.attributes))
+            for name, node in self.nodes.items()
+        }
+        graph.inputs, graph.outputs = list(self.inputs), list(self.outputs)
+        graph.notes = list(self.notes)
+        return graph
 
     # Writing.
+
+    def input(self, spec, name: str) -> str:
+        """Adds an input of the model, behind those it has; returns its reference."""
+        name = self.free_name(name)
+        self.nodes[name] = Node(name, "Leaf", [], [spec])
+        self.inputs.append(name)
+        return f"{name}:0"
 
     def variable(self, value: np.ndarray, name: str) -> str:
         """Adds a variable; returns its reference."""
@@ -215,7 +249,7 @@ class TracedGraph:
     def free_name(self, name: str) -> str:
         """A name like `name` that no node has."""
         taken = {taken.split("/")[0] for taken in self.nodes} | set(self.nodes)
-        name = split(name)[0].replace("/", ".")
+        name = name.replace("/", ".").replace(":", ".")
         candidate, number = name, 1
         while candidate in taken:
             candidate, number = f"{name}_{number}", number + 1
@@ -234,19 +268,24 @@ class TracedGraph:
             for name, node in self.nodes.items()
             if node.value is not None
         }
-        definition, outputs = self._definition()
+        lowered = self._lowered()
+        definition, outputs = lowered._definition(), lowered.outputs
+        read = {split(reference)[0] for node in definition.node for reference in node.input}
+        computed = [reference for reference in outputs if lowered.producer(reference).op != "Leaf"]
 
         def serve(*inputs):
             leaves = dict(zip(self.inputs, inputs, strict=True))
             leaves.update({name: tf.convert_to_tensor(v) for name, v in variables.items()})
-            results = tf.graph_util.import_graph_def(
-                definition,
-                {f"{name}:0": tensor for name, tensor in leaves.items()},
-                outputs,
-                name="",
-            )
+            mapped = {f"{name}:0": leaves[name] for name in leaves if name in read}
+            imported = tf.graph_util.import_graph_def(definition, mapped, computed, name="")
+            results = dict(zip(computed, imported, strict=True))
             # Alphabetical order is the order that the converter keeps.
-            return {f"output_{i:04}": tf.identity(tensor) for i, tensor in enumerate(results)}
+            return {
+                f"output_{i:04}": tf.identity(
+                    results[reference] if reference in results else leaves[split(reference)[0]]
+                )
+                for i, reference in enumerate(outputs)
+            }
 
         specs = [self.spec(name) for name in self.inputs]
         named = [
@@ -258,22 +297,18 @@ class TracedGraph:
         return module
 
     def _definition(self):
-        """TensorFlow's definition of the graph without its leaves, and the outputs in it."""
-        lowered = self._lowered()
+        """TensorFlow's definition of the graph, without its leaves."""
         definition = tf.compat.v1.GraphDef(library=self._library, versions=self._versions)
-        for node in lowered.nodes.values():
+        for node in self.nodes.values():
             if node.op != "Leaf":
                 entry = definition.node.add(name=node.name, op=node.op, input=node.inputs)
                 for name, value in node.attributes.items():
                     entry.attr[name].CopyFrom(value)
-        return definition, lowered.outputs
+        return definition
 
     def _lowered(self) -> "TracedGraph":
         """A copy in which signs are TensorFlow's operations, in a form that LCE knows."""
-        graph = copy.copy(self)
-        graph.nodes = {
-            name: replace(node, inputs=list(node.inputs)) for name, node in self.nodes.items()
-        }
+        graph = self.copy()
         for node in graph.of(SIGN):
             compare = tf.greater if node.strict else tf.greater_equal
             lowered = graph.build(

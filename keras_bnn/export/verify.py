@@ -1,58 +1,95 @@
-"""Keras against the exported file."""
+"""Keras against the exported file, piece by piece."""
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
-from keras_bnn.runtime.interpreter import Interpreter
-from keras_bnn.signature import output_names, signature_of
+from keras_bnn.export import segments
+from keras_bnn.export.bake import bake
+from keras_bnn.export.error_bounds import ErrorBounds
+from keras_bnn.export.rules import rewrite
+from keras_bnn.export.segments import Cut
+from keras_bnn.export.traced import SIGN, TracedGraph
+from keras_bnn.probe import probe
+from keras_bnn.runtime.engines import engine_for
+from keras_bnn.signature import Signature, signature_of
+from keras_bnn.tflite.file import read
+from keras_bnn.tflite.graph import Graph
 
 # Rounding of float32 in the float operators of a network, relative to its largest output.
-_TOLERANCE = 1e-4
-# A sum within rounding of 0 may get another sign on the device, and one sign can move an output
-# far. That happens to single samples; a wrong file is wrong for nearly all.
-_LEAST_SHARE = 0.9
+_EQUAL = 1e-4
 _RANDOM_SAMPLES = 16
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How far Keras and the file are apart.
+    """How far Keras and the file are apart, and whether rounding explains it.
+
+    The file is compared with the baked model (the one that was converted) at every sign: given
+    the signs that the file computed before, is the next sign the same, or the value below it so
+    close to 0 that rounding in float32 can flip it?
 
     Attributes:
-        ok: Whether at least nine samples in ten are equal within rounding: no output differs by
-            more than 1e-4 of the largest output. (A sum within rounding of 0 can get another sign
-            in the file, which moves that sample's outputs.)
+        ok: Whether rounding explains every difference of the file, all of it could be compared,
+            and at least half of the samples are equal in Keras and in the baked model.
         samples: How many samples were compared.
-        equal: Share of the samples that are equal within rounding.
-        max_abs_difference: The largest difference of an output, in units of that output.
+        signs: How many signs were compared.
+        explained_signs: How many of them differ, with a value below that lies within its error
+            bound of 0.
+        wrong_signs: How many differ beyond that bound. 0 in a right file.
+        wrong_outputs: How many numbers among the outputs differ beyond their bound. 0 in a right
+            file.
+        largest_excess: The largest difference of an output, in units of its bound; <= 1 is right.
+        equal_to_baked: Share of the samples for which Keras and the baked model have equal outputs,
+            within 1e-4 of the largest. A sum that is exactly 0 in one can be rounded in the other.
+        max_abs_difference: The largest difference of an output between Keras and the file from
+            input to output, in units of that output. One flipped sign can make it large.
         agreement: Share of the samples of which the largest value of every output is at the same
-            place (the same class).
+            place in Keras and the file (the same class).
+        engine: What ran the file.
+        problems: What could not be compared, or is not in the file.
     """
 
     ok: bool
     samples: int
-    equal: float
+    signs: int
+    explained_signs: int
+    wrong_signs: int
+    wrong_outputs: int
+    largest_excess: float
+    equal_to_baked: float
     max_abs_difference: float
     agreement: float
+    engine: str
+    problems: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
-        return (
-            f"{'equal' if self.ok else 'DIFFERENT'}: {self.equal:.1%} of {self.samples} samples "
-            f"equal within rounding, {self.agreement:.1%} with the same class, largest difference "
-            f"{self.max_abs_difference:.3g}"
-        )
+        lines = [
+            f"{'equal' if self.ok else 'DIFFERENT'}: {self.samples} samples on {self.engine}",
+            f"  signs compared         {self.signs:,}",
+            f"    differ by rounding   {self.explained_signs:,}",
+            f"    wrong                {self.wrong_signs:,}",
+            f"  wrong outputs          {self.wrong_outputs:,} (largest difference "
+            f"{self.largest_excess:.2g} of its bound)",
+            f"  Keras and baked model  {self.equal_to_baked:.1%} of the samples equal",
+            f"  Keras and file         {self.agreement:.1%} with the same class, largest "
+            f"difference {self.max_abs_difference:.3g}",
+        ]
+        return "\n".join(lines + [f"  {problem}" for problem in self.problems])
 
 
-def verify(model, path: str | os.PathLike, inputs=None) -> Verification:
-    """Compares a Keras model with an exported file, on LCE's reference kernels.
+def verify(
+    model, path: str | os.PathLike, inputs=None, *, engine: Callable | None = None
+) -> Verification:
+    """Compares a Keras model with an exported file.
 
     Inputs and outputs are matched by name, a single one whatever its name.
 
@@ -60,7 +97,9 @@ def verify(model, path: str | os.PathLike, inputs=None) -> Verification:
         model: The built Keras 2 model that was exported.
         path: The .tflite file.
         inputs: Samples, as `model.predict` takes them (an array, a list, or a dict by name).
-            Without them, 16 standard normal ones.
+            Without them, 16 random ones, of which half hold many exact ties.
+        engine: What runs the file: a function from its bytes to an object with a `name` and with
+            `run`, from a list of arrays to a list of arrays. By default LCE's reference kernels.
 
     Returns:
         What was compared, and whether it is equal.
@@ -74,64 +113,182 @@ def verify(model, path: str | os.PathLike, inputs=None) -> Verification:
     True
     """
     signature = signature_of(model)
-    interpreter = Interpreter(path)
     if inputs is None:
-        arrays = signature.random_inputs(_RANDOM_SAMPLES, seed=1)
+        arrays = signature.random_inputs(_RANDOM_SAMPLES, seed=1, ties=True)
     else:
         arrays = signature.as_inputs(inputs)
-    _check_names("inputs", signature.input_names, interpreter.input_names)
-    expected = _run_keras(model, signature, arrays)
-    _check_names("outputs", tuple(expected), interpreter.output_names)
-    by_name = dict(zip(signature.input_names, arrays, strict=True))
-    got = interpreter.predict(by_name if len(arrays) > 1 else arrays)
-    if not isinstance(got, dict):
-        got = {next(iter(expected)): got}
-    return _compare(expected, got)
+    file = Graph(read(path))
+    baked = bake(model, signature, probe(model))
+    order = _order("inputs", baked.input_names, [port.name for port in file.inputs])
+    back = _order("outputs", baked.output_names, [port.name for port in file.outputs])
+    rewrite(baked.graph)
+    cuts = segments.find_cuts(baked.graph, file)
+    problems = [
+        f"The kernel behind {cut.sign.name} is not in the file."
+        for cut in cuts
+        if not cut.candidates
+    ]
+    cuts = [cut for cut in cuts if cut.candidates]
+    tensors = sorted({tensor for cut in cuts for tensor in cut.candidates})
+    running = _engine(file, tensors, engine)
+    results = running.run([arrays[i] for i in order])
+    outputs = [results[i] for i in back]
+    packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
+
+    comparison = _Comparison(baked.graph, cuts, arrays, outputs, packed)
+    problems += comparison.problems
+    of_keras = _run_keras(model, signature, arrays)
+    equal = _equal_samples(of_keras, comparison.of_baked)
+    agreement, difference = _end_to_end(of_keras, outputs)
+    return Verification(
+        ok=not (comparison.wrong_signs or comparison.wrong_outputs or problems or equal < 0.5),
+        samples=len(arrays[0]),
+        signs=comparison.signs,
+        explained_signs=comparison.explained_signs,
+        wrong_signs=comparison.wrong_signs,
+        wrong_outputs=comparison.wrong_outputs,
+        largest_excess=comparison.largest_excess,
+        equal_to_baked=equal,
+        max_abs_difference=difference,
+        agreement=agreement,
+        engine=running.name,
+        problems=problems,
+    )
 
 
-def _run_keras(model, signature, arrays) -> dict[str, np.ndarray]:
-    outputs: list[dict] = []
-    batch = 64
-    for start in range(0, len(arrays[0]), batch):
-        part = [tf.constant(array[start : start + batch]) for array in arrays]
-        result = model(signature.pack(part), training=False)
-        names = output_names(model, result)
-        outputs.append(dict(zip(names, tf.nest.flatten(result), strict=True)))
-    return {name: np.concatenate([part[name].numpy() for part in outputs]) for name in outputs[0]}
+class _Comparison:
+    """The baked model against the file's own intermediate values."""
+
+    def __init__(
+        self,
+        graph: TracedGraph,
+        cuts: list[Cut],
+        inputs: list[np.ndarray],
+        outputs: list[np.ndarray],
+        packed: dict[int, np.ndarray],
+    ):
+        self.problems: list[str] = []
+        self.signs = self.explained_signs = self.wrong_signs = self.wrong_outputs = 0
+        self.largest_excess = 0.0
+        self.of_baked, own_signs = self._run_closed(graph, cuts, inputs)
+        in_file = self._choose(cuts, packed, own_signs)
+        cuts = [cut for cut, values in zip(cuts, in_file, strict=True) if values is not None]
+        signs_of_file = [values for values in in_file if values is not None]
+        opened, names = segments.cut_open(graph, cuts)
+        bounds = ErrorBounds(opened, names)
+        everything = [*inputs, *signs_of_file]
+        values = segments.run(opened.to_module(), everything)
+        limits = bounds.of(everything)
+        if bounds.unbounded:
+            named = ", ".join(sorted(bounds.unbounded))
+            self.problems.append(f"No error bound is known for what follows {named}.")
+        count = len(graph.outputs)
+        below = iter(range(count + len(cuts), len(values)))
+        for i, output in enumerate(outputs):
+            if graph.producer(graph.outputs[i]).op == SIGN:
+                j = next(below)
+                self._compare_signs(graph.producer(graph.outputs[i]), output, values[j], limits[j])
+            else:
+                self._compare_outputs(output, values[i], limits[i])
+        for i, cut in enumerate(cuts, count):
+            self._compare_signs(cut.sign, signs_of_file[i - count], values[i], limits[i])
+
+    @staticmethod
+    def _run_closed(graph: TracedGraph, cuts: list[Cut], inputs):
+        """The baked model from its inputs: its outputs, and the signs at the cuts."""
+        whole = graph.copy()
+        whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
+        values = segments.run(whole.to_module(), inputs)
+        return values[: len(graph.outputs)], values[len(graph.outputs) :]
+
+    def _choose(self, cuts, packed, own_signs) -> list[np.ndarray | None]:
+        """The file's values of each cut; of several that could be it, the most alike."""
+        chosen: list[np.ndarray | None] = []
+        for cut, own in zip(cuts, own_signs, strict=True):
+            options = [segments.unpack(cut, packed[tensor]) for tensor in cut.candidates]
+            fitting = [option for option in options if option is not None]
+            if not fitting:
+                self.problems.append(f"{cut.sign.name} has another shape in the file.")
+            chosen.append(
+                max(fitting, key=lambda option: int((option == own).sum())) if fitting else None
+            )
+        return chosen
+
+    def _compare_signs(self, sign, of_file, below, limit) -> None:
+        expected = np.where(below > 0 if sign.strict else below >= 0, 1, -1)
+        differs = expected != of_file
+        explained = differs & (np.abs(below) <= limit)
+        self.signs += differs.size
+        self.explained_signs += int(explained.sum())
+        self.wrong_signs += int((differs & ~explained).sum())
+
+    def _compare_outputs(self, of_file, of_graph, limit) -> None:
+        difference = np.abs(of_file.astype(np.float64) - of_graph)
+        # Where nothing is rounded, the bound is 0, and so is the difference.
+        excess = np.divide(
+            difference, limit, out=np.where(difference > 0, np.inf, 0), where=limit > 0
+        )
+        self.wrong_outputs += int((excess > 1).sum())
+        self.largest_excess = max(self.largest_excess, float(excess.max(initial=0.0)))
 
 
-def _check_names(what: str, of_model: tuple[str, ...], of_file: tuple[str, ...]) -> None:
+def _engine(file: Graph, tensors: list[int], engine: Callable | None):
+    data = segments.with_tensors_as_outputs(file, tensors)
+    if engine is not None:
+        return engine(data)
+    is_1bit = any(operator.name.startswith("Lce") for operator in file.operators)
+    refuses = any(
+        operator.name == "LceBconv2d"
+        and operator.options["padding"] == 0
+        and operator.options["pad_values"] == 0
+        and operator.options["channels_in"] % 2
+        for operator in file.operators
+    )
+    return engine_for(data, is_1bit, 1, "default" if refuses else "reference")
+
+
+def _order(what: str, of_model: tuple[str, ...], of_file: list[str]) -> list[int]:
+    """For each name of the file (inputs) or of the model (outputs), its place in the other."""
     # Keras numbers names that nobody chose, so the same model built twice has different ones.
     if len(of_model) == len(of_file) == 1:
-        return
+        return [0]
     if sorted(of_model) != sorted(of_file):
         raise InputError(
             f"The file has {what} {sorted(of_file)}, expected the model's, {sorted(of_model)}. Is "
             "it another model's file?"
         )
+    if what == "inputs":
+        return [of_model.index(name) for name in of_file]
+    return [of_file.index(name) for name in of_model]
 
 
-def _compare(expected: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> Verification:
-    samples = len(next(iter(expected.values())))
-    equal, same_class = np.ones(samples, bool), np.ones(samples, bool)
-    largest = 0.0
-    for name, keras_output in expected.items():
-        if keras_output.shape != got[name].shape:
+def _run_keras(model, signature: Signature, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    parts = []
+    batch = 64 if signature.specs[0].shape[0] is None else signature.specs[0].shape[0]
+    for start in range(0, len(arrays[0]), batch):
+        part = [tf.constant(array[start : start + batch]) for array in arrays]
+        result = model(signature.pack(part), training=False)
+        parts.append([tensor.numpy() for tensor in tf.nest.flatten(result)])
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _equal_samples(a: list[np.ndarray], b: list[np.ndarray]) -> float:
+    equal = np.ones(len(a[0]), bool)
+    for x, y in zip(a, b, strict=True):
+        difference = np.abs(x - y).reshape(len(x), -1).max(1)
+        equal &= difference <= _EQUAL * np.abs(x).max()
+    return float(equal.mean())
+
+
+def _end_to_end(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[float, float]:
+    same, largest = np.ones(len(a[0]), bool), 0.0
+    for x, y in zip(a, b, strict=True):
+        if x.shape != y.shape:
             raise InputError(
-                f"Output {name!r} of the file has shape {got[name].shape}, expected "
-                f"{keras_output.shape}. Is it another model's file?"
+                f"An output of the file has shape {y.shape}, expected {x.shape}. Is it another "
+                "model's file?"
             )
-        a = keras_output.reshape(samples, -1).astype(np.float64)
-        b = got[name].reshape(samples, -1).astype(np.float64)
-        difference = np.abs(a - b).max(axis=1)
-        equal &= difference <= _TOLERANCE * np.abs(a).max()
-        same_class &= a.argmax(axis=1) == b.argmax(axis=1)
-        largest = max(largest, float(difference.max()))
-    share = float(equal.mean())
-    return Verification(
-        ok=share >= _LEAST_SHARE,
-        samples=samples,
-        equal=share,
-        max_abs_difference=largest,
-        agreement=float(same_class.mean()),
-    )
+        rows = x.reshape(len(x), -1), y.reshape(len(y), -1)
+        same &= rows[0].argmax(1) == rows[1].argmax(1)
+        largest = max(largest, float(np.abs(x - y).max()))
+    return float(same.mean()), largest

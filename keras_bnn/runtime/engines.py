@@ -60,3 +60,10 @@ class LiteRTEngine:
         return [
             interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()
         ]
+
+
+def engine_for(data: bytes, is_1bit: bool, num_threads: int, lce_kernel: str):
+    """The engine that runs a file with (`is_1bit`) or without 1-bit operators."""
+    if is_1bit:
+        return LceEngine(data, num_threads, lce_kernel)
+    return LiteRTEngine(data, num_threads)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_bnn.errors import InputError
+
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import Model, ModelT
 
@@ -42,7 +44,7 @@ _TABLES = {
 }
 
 
-class TFLiteFileError(ValueError):
+class TFLiteFileError(InputError):
     """A .tflite file that cannot be read: missing, of another kind, damaged or inconsistent.
 
     The message is one line: what was found, what was expected and what to change.

@@ -19,7 +19,7 @@ def apply(graph: TracedGraph) -> bool:
             continue
         if kernel is None and graph.depends_on_inputs(reference):
             continue
-        values = graph.evaluate(reference) if kernel is None else kernel
+        values = graph.evaluate([reference])[0] if kernel is None else kernel
         if node.flag("transpose_b", "adj_y"):
             continue
         binary = BinaryKernel.from_values(values)

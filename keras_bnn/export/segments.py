@@ -1,0 +1,115 @@
+"""Cuts a graph and its exported file at the signs, so that both can be compared piece by piece.
+
+Rounding can flip the sign of a value near 0, and one flipped sign can move an output far. So the
+graph is not run from its inputs to its outputs: every sign that reaches a product is an input, fed
+with what the file computed there, and the value below each sign is an output.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_bnn import bits
+from keras_bnn._keras import tf
+from keras_bnn.export.rules.binary_products import PADS, is_binary_product
+from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
+from keras_bnn.export.traced import SIGN, Node, TracedGraph
+from keras_bnn.tflite.file import write
+from keras_bnn.tflite.graph import Graph
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A sign of the graph, and where the file holds it.
+
+    Attributes:
+        sign: The node.
+        candidates: Tensors of the file that can hold it, packed: several where layers share a
+            kernel, none where the kernel is not in the file.
+        channels: How many of the packed channels count.
+    """
+
+    sign: Node
+    candidates: tuple[int, ...]
+    channels: int
+
+
+def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
+    """The signs that reach a product with ±1, each once."""
+    stored = stored_kernels(file)
+    cuts: dict[str, Cut] = {}
+    for product in graph.of("Conv2D", "MatMul"):
+        source = graph.producer(product.inputs[0])
+        if source.op in PADS:
+            source = graph.producer(source.inputs[0])
+        if source.op != SIGN or not is_binary_product(graph, product):
+            continue
+        signs = graph.constant(product.inputs[1])
+        tensors = {_packed_input(file, kernel) for kernel in stored if kernel.holds(signs)}
+        tensors.discard(None)
+        channels = source.outputs[0].shape[-1]
+        if source.name not in cuts or not cuts[source.name].candidates:
+            cuts[source.name] = Cut(source, tuple(sorted(tensors)), channels)  # type: ignore[arg-type]
+    return list(cuts.values())
+
+
+def _packed_input(file: Graph, kernel: StoredKernel) -> int | None:
+    """The packed tensor that the operator of `kernel` reads, or whose unpacked form it reads."""
+    tensor = kernel.operator.inputs[0]
+    if kernel.is_1bit:
+        return tensor
+    producer = file.producer(tensor)
+    while producer is not None and producer.name in ("PAD", "PADV2"):
+        producer = file.producer(producer.inputs[0])
+    if producer is not None and producer.name == "LceDequantize":
+        return producer.inputs[0]
+    return None
+
+
+def with_tensors_as_outputs(file: Graph, tensors: list[int]) -> bytes:
+    """The file with these tensors as further outputs, behind its own."""
+    model, subgraph = file.model, file.subgraph
+    outputs, signatures = subgraph.outputs, model.signatureDefs
+    subgraph.outputs = [*outputs, *tensors]
+    model.signatureDefs = []
+    try:
+        return write(model)
+    finally:
+        subgraph.outputs, model.signatureDefs = outputs, signatures
+
+
+def unpack(cut: Cut, words: np.ndarray) -> np.ndarray | None:
+    """The file's values of a cut, ±1 in the shape of the sign; `None` where they do not fit."""
+    if bits.words_for(cut.channels) != words.shape[-1]:
+        return None
+    values = bits.unpack(words, cut.channels)
+    shape = [len(words), *cut.sign.outputs[0].shape[1:]]
+    return values.reshape(shape) if values.size == np.prod(shape) else None
+
+
+def cut_open(graph: TracedGraph, cuts: list[Cut]) -> tuple[TracedGraph, list[str]]:
+    """The graph with each cut as a further input, and the value below it as a further output.
+
+    The value below a model's output that is a sign comes last, in the order of the outputs.
+    """
+    opened = graph.copy()
+    below_outputs = [
+        graph.producer(reference).inputs[0]
+        for reference in graph.outputs
+        if graph.producer(reference).op == SIGN
+    ]
+    names = []
+    for cut in cuts:
+        bits_of_file = opened.input(cut.sign.outputs[0], f"{cut.sign.name}/in_file")
+        names.append(opened.inputs[-1])
+        opened.replace(f"{cut.sign.name}:0", bits_of_file)
+    # `replace` has changed what reads a sign, not what a sign reads.
+    opened.outputs += [opened.nodes[cut.sign.name].inputs[0] for cut in cuts]
+    opened.outputs += below_outputs
+    opened.prune()
+    return opened, names
+
+
+def run(module, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Runs a module of `TracedGraph.to_module`."""
+    return [tensor.numpy() for tensor in module.serve(*map(tf.constant, inputs)).values()]
