@@ -1,0 +1,164 @@
+"""The float network that a binary one is compared with."""
+
+import larq
+
+from keras_bnn._keras import keras
+from keras_bnn.errors import InputError
+
+_ONLY_OF_BINARY_LAYERS = (
+    "depthwise_quantizer",
+    "input_quantizer",
+    "input_scale",
+    "kernel_quantizer",
+    "pad_values",
+    "pointwise_quantizer",
+    "weight_scale",
+)
+_LARQ_FUNCTIONS = "larq.quantizers"
+_KERNEL_CONSTRAINTS = ("depthwise_constraint", "kernel_constraint", "pointwise_constraint")
+
+
+def float_twin(model):
+    """Makes the same network with float layers, with a ReLU where the signs were.
+
+    | in `model`                                     | in the twin                              |
+    |------------------------------------------------|------------------------------------------|
+    | a layer of `keras_bnn.layers`, `larq.layers`   | the Keras layer it is made from          |
+    | its `input_quantizer`                          | a ReLU layer in front of it              |
+    | its `kernel_quantizer` and kernel constraint   | nothing: the kernel is real and free     |
+    | `weight_scale`, `input_scale`                  | nothing: real kernels need no scale      |
+    | `pad_values` of `padding="same"`               | zeros                                    |
+    | a quantizer that is a layer by itself          | a ReLU layer                             |
+    | a quantizer as `activation` of any layer       | `"relu"`                                 |
+    | `TimeDistributed(layer)`                       | the same around each of layer's parts    |
+    | a Sequential or functional model inside        | its twin                                 |
+    | any other layer of Keras                       | a fresh one with the same arguments      |
+
+    Args:
+        model: A Sequential or functional Keras model, trained or not. It is left as it is.
+
+    Returns:
+        A new model of plain Keras layers, freshly initialised and not compiled, of the same
+        structure, input and output shapes, layer names (a new ReLU is named after its layer) and
+        kernel shapes.
+
+    Raises:
+        InputError: If the model is subclassed, or holds a layer whose class is neither Keras' nor
+            one of those above (a `Lambda` too: its code may contain a sign).
+
+    >>> model = keras.Sequential([
+    ...     keras.layers.Dense(4, input_shape=(3,)),
+    ...     keras_bnn.layers.BinaryDense(2, name="binary"),
+    ... ])
+    >>> [layer.name for layer in float_twin(model).layers[1:]]
+    ['binary_relu', 'binary']
+    """
+    return _twin(model, f"{model.name}_float")
+
+
+def _twin(model, name: str):
+    if not isinstance(model, keras.Model):
+        raise InputError(f"Got a {type(model).__name__}, expected a Keras 2 model.")
+    # The class of functional models has no public name.
+    is_known = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+    if not (is_known and _is_of_keras(model)):
+        raise InputError(
+            f"{model.name}: float_twin takes Sequential and functional models, got the class "
+            f"{type(model).__name__}, whose call it cannot rewrite. Build its float twin by hand."
+        )
+    config = model.get_config()
+    entries = _sequential if isinstance(model, keras.Sequential) else _functional
+    return type(model).from_config({**config, "name": name, "layers": entries(model, config)})
+
+
+def _sequential(model, config: dict) -> list[dict]:
+    # `model.layers` leaves out the input layer, the configuration has it.
+    inputs = [entry for entry in config["layers"] if entry["class_name"] == "InputLayer"]
+    parts = [part for layer in model.layers for part in _parts(layer)]
+    return [*inputs, *map(keras.layers.serialize, parts)]
+
+
+def _functional(model, config: dict) -> list[dict]:
+    entries = []
+    for layer, old in zip(model.layers, config["layers"], strict=True):
+        # The first part takes the layer's inputs; each further one, call by call, the part before.
+        inbound_nodes = old["inbound_nodes"]
+        for part in _parts(layer):
+            new = {"name": part.name, "inbound_nodes": inbound_nodes}
+            entries.append({**keras.layers.serialize(part), **new})
+            inbound_nodes = [[[part.name, call, 0, {}]] for call in range(len(inbound_nodes))]
+    return entries
+
+
+def _parts(layer) -> list:
+    """The float layers that, one after the other, take the place of `layer`; the last its name."""
+    if isinstance(layer, keras.Model):
+        return [_twin(layer, layer.name)]
+    if type(layer) is keras.layers.TimeDistributed:
+        *before, last = _parts(layer.layer)
+        named = [*((f"{layer.name}_relu", part) for part in before), (layer.name, last)]
+        return [keras.layers.TimeDistributed(part, name=name) for name, part in named]
+    if isinstance(layer, larq.quantizers.Quantizer):
+        return [_in_place_of(layer, layer.name)]
+    if type(layer).__module__.startswith(("keras_bnn.layers.", "larq.layers")):
+        quantizer = layer.input_quantizer
+        before = [_in_place_of(quantizer, f"{layer.name}_relu")] if quantizer else []
+        return [*before, _float_layer(layer)]
+    _check_translatable(layer)
+    return [type(layer).from_config(_with_float_activation(layer))]
+
+
+def _in_place_of(quantizer, name: str):
+    if isinstance(quantizer, larq.quantizers.NoOp):
+        return keras.layers.Activation("linear", name=name)
+    return keras.layers.ReLU(name=name)
+
+
+def _float_layer(layer):
+    """The Keras layer that `layer` extends, with what it shares with that."""
+    kind = next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("tf_keras."))
+    config = _with_float_activation(layer)
+    kept = {name: value for name, value in config.items() if name not in _ONLY_OF_BINARY_LAYERS}
+    free = {name: None for name in _KERNEL_CONSTRAINTS if name in kept}
+    return kind.from_config({**kept, **free})
+
+
+def _with_float_activation(layer) -> dict:
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return layer.get_config()
+    if isinstance(activation, larq.quantizers.Quantizer) or _module(activation) == _LARQ_FUNCTIONS:
+        return {**layer.get_config(), "activation": "relu"}
+    if not _module(activation).startswith(("tf_keras.", "tensorflow.")):
+        raise InputError(
+            f"{layer.name}: float_twin cannot tell whether the activation {activation!r} is a "
+            "quantizer. Use a function of keras.activations or a keras_bnn quantizer."
+        )
+    return layer.get_config()
+
+
+def _check_translatable(layer) -> None:
+    # An activation is checked, and replaced, by itself.
+    activation = getattr(layer, "activation", None)
+    inner = [part for part in layer.submodules if isinstance(part, keras.layers.Layer)]
+    for part in (layer, *(part for part in inner if part is not activation)):
+        # The code of a Lambda is the user's, so a sign could hide in it.
+        if not _is_of_keras(part) or isinstance(part, keras.layers.Lambda) or _is_sign(part):
+            raise InputError(
+                f"{layer.name}: float_twin cannot translate the class {type(part).__name__}, only "
+                "Keras' own layers, and those of keras_bnn.layers and larq.layers. Replace the "
+                "layer, or build the float twin by hand."
+            )
+
+
+def _is_of_keras(layer) -> bool:
+    return type(layer).__module__.startswith("tf_keras.")
+
+
+def _is_sign(layer) -> bool:
+    """Whether `layer` is `tf.sign` called on a symbolic tensor."""
+    return "math.sign" in str(getattr(layer, "symbol", ""))
+
+
+def _module(function) -> str:
+    return getattr(function, "__module__", None) or ""

@@ -1,0 +1,112 @@
+"""The folder of a training run: its settings, its checkpoints, its history, its model."""
+
+import json
+from pathlib import Path
+
+from keras_bnn._keras import tf
+from keras_bnn.errors import InputError
+from keras_bnn.files import replacing, write_atomically
+
+
+class RunFolder:
+    """What a run keeps on disk, so that it can go on after an interruption.
+
+    | file            | holds                                                          |
+    |-----------------|----------------------------------------------------------------|
+    | `settings.json` | what the run was started with                                  |
+    | `checkpoints/`  | model and optimizer after each of the last two finished epochs |
+    | `history.json`  | the metrics of each finished epoch, at the end the test's      |
+    | `model.keras`   | the trained model, at the end                                  |
+
+    Args:
+        path: The folder. It is made if need be.
+        settings: What the run depends on, as plain values.
+        resume: Whether to go on with a run that is there.
+
+    Raises:
+        InputError: If a run is there and `resume` is false, or the other way round, or if it was
+            started with other settings.
+    """
+
+    def __init__(self, path: Path, settings: dict, resume: bool):
+        self.path = path
+        self.model_path = path / "model.keras"
+        stored = self._read("settings.json")
+        if stored is None:
+            if resume:
+                raise InputError(f"There is no run in {path} to resume. Leave out resume.")
+            self._create(settings)
+        elif not resume:
+            raise InputError(
+                f"{path} holds a run already. Resume it, or choose another folder for a new one."
+            )
+        else:
+            _check_equal(path, stored, settings)
+
+    def _create(self, settings: dict) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"Cannot make the folder {self.path}: {error.strerror}.") from error
+        self._write("settings.json", settings)
+
+    def restore(self, model) -> list[dict]:
+        """Sets a freshly compiled model to its last checkpoint.
+
+        Returns:
+            The metrics of the epochs that the checkpoint has finished.
+        """
+        model.optimizer.build(model.trainable_variables)
+        self._epoch = tf.Variable(0, dtype=tf.int64)
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self._epoch)
+        self._manager = tf.train.CheckpointManager(
+            checkpoint, str(self.path / "checkpoints"), max_to_keep=2
+        )
+        if self._manager.latest_checkpoint:
+            status = checkpoint.restore(self._manager.latest_checkpoint)
+            status.assert_existing_objects_matched()
+        history = self._read("history.json") or {"epochs": []}
+        # The history is written first, so it can be one epoch ahead.
+        return history["epochs"][: int(self._epoch.numpy())]
+
+    def finish_epoch(self, epochs: list[dict]) -> None:
+        """Keeps the metrics of all epochs so far, and the model as it is now."""
+        self._write("history.json", {"epochs": epochs})
+        self._epoch.assign(len(epochs))
+        self._manager.save(checkpoint_number=len(epochs))
+
+    def finish(self, model, epochs: list[dict], test_accuracy: float) -> None:
+        """Keeps the trained model and its final figure."""
+        with replacing(self.model_path) as temporary:
+            model.save(temporary)
+        self._write("history.json", {"epochs": epochs, "test_accuracy": test_accuracy})
+
+    def finished(self) -> dict | None:
+        """The history of a run that has come to its end."""
+        history = self._read("history.json")
+        return history if history and "test_accuracy" in history else None
+
+    def _read(self, name: str) -> dict | None:
+        path = self.path / name
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read ({error}). Choose another folder.") from error
+
+    def _write(self, name: str, value: dict) -> None:
+        write_atomically(self.path / name, json.dumps(value, indent=2).encode())
+
+
+def _check_equal(path: Path, stored: dict, settings: dict) -> None:
+    different = [
+        f"{name} {stored.get(name)!r}, now {value!r}"
+        for name, value in settings.items()
+        if stored.get(name) != value
+    ]
+    if different:
+        raise InputError(
+            f"The run in {path} was started with {'; '.join(different)}. Resume it with the same "
+            "settings, or choose another folder."
+        )

@@ -1,0 +1,162 @@
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_bnn import models
+from keras_bnn._keras import keras, tf
+from keras_bnn.data import Dataset
+from keras_bnn.data.dataset import Split, hold_out
+from keras_bnn.errors import InputError
+from keras_bnn.training.recipes import Recipe, recipe_for
+from keras_bnn.training.run_folder import RunFolder
+
+_VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run came to.
+
+    Attributes:
+        model_path: The trained model.
+        epochs: For each epoch its `loss`, `accuracy`, `val_loss` and `val_accuracy` (on a tenth of
+            the training examples that is held out).
+        test_accuracy: Share of the test examples that the trained model gets right.
+    """
+
+    model_path: Path
+    epochs: list[dict]
+    test_accuracy: float
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "model_path": str(self.model_path)}
+
+
+def train(
+    model: str | Callable,
+    dataset: Dataset,
+    folder: str | os.PathLike,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    callbacks: tuple = (),
+    progress: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Trains a classifier, so that it can be interrupted at any time and resumed exactly.
+
+    Adam with a cosine schedule on the cross-entropy. After every epoch the model and its optimizer
+    are kept as a TensorFlow checkpoint; a run that was killed goes on from the last one and ends
+    bit for bit where an uninterrupted run does. For that, TensorFlow's deterministic operations
+    are switched on for the whole process.
+
+    Args:
+        model: A name of `keras_bnn.models.ZOO`, or a function from an input shape and a number of
+            classes to a Keras model with logits.
+        dataset: What to train on; see `keras_bnn.data.load`.
+        folder: Where the run is kept; see `RunFolder`.
+        epochs, batch_size, learning_rate: Default: those of `recipe_for` this data set.
+        seed: Of the initial weights, the order of the examples and the validation split.
+        resume: Whether to go on with the run in `folder`.
+        callbacks: Further Keras callbacks.
+        progress: Called with one line after each epoch.
+
+    Returns:
+        The trained model's file and figures.
+
+    Raises:
+        InputError: If a setting is out of range, or the folder does not fit `resume`.
+
+    >>> digits = keras_bnn.data.load("digits")
+    >>> trained = train("binarynet", digits, "run", epochs=1)
+    >>> trained.model_path.name, len(trained.epochs)
+    ('model.keras', 1)
+    """
+    usual = recipe_for(dataset.name)
+    recipe = Recipe(
+        usual.epochs if epochs is None else epochs,
+        usual.batch_size if batch_size is None else batch_size,
+        usual.learning_rate if learning_rate is None else learning_rate,
+    )
+    _check(recipe)
+    run = RunFolder(Path(folder), _settings(model, dataset, recipe, seed), resume)
+    history = run.finished()
+    if history is None:
+        history = _train(model, dataset, run, recipe, seed, callbacks, progress)
+    return Trained(run.model_path, history["epochs"], history["test_accuracy"])
+
+
+def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, progress) -> dict:
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    kept, validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
+    build = models.ZOO[model] if isinstance(model, str) else model
+    network = build(dataset.input_shape, dataset.num_classes)
+    _compile(network, recipe, len(kept.labels))
+    epochs = run.restore(network)
+    for epoch in range(len(epochs), recipe.epochs):
+        shuffled = _shuffled(kept, seed, epoch)
+        fitted = network.fit(
+            *shuffled,
+            batch_size=recipe.batch_size,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            validation_data=tuple(validation),
+            validation_batch_size=256,
+            callbacks=list(callbacks),
+            verbose=0,
+        )
+        epochs.append({name: float(values[0]) for name, values in fitted.history.items()})
+        run.finish_epoch(epochs)
+        progress(_line(epochs, recipe.epochs))
+    _, accuracy = network.evaluate(*dataset.test, batch_size=256, verbose=0)
+    run.finish(network, epochs, float(accuracy))
+    return {"epochs": epochs, "test_accuracy": float(accuracy)}
+
+
+def _compile(network, recipe: Recipe, examples: int) -> None:
+    steps = -(-examples // recipe.batch_size) * recipe.epochs
+    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+    network.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+
+
+def _shuffled(split: Split, seed: int, epoch: int) -> Split:
+    """The examples in an order that depends on seed and epoch alone, not on earlier epochs."""
+    return split.take(np.random.default_rng([seed, epoch]).permutation(len(split.labels)))
+
+
+def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
+    if isinstance(model, str) and model not in models.ZOO:
+        raise InputError(f"Unknown model {model!r}. Expected one of {', '.join(models.ZOO)}.")
+    return {
+        "model": model if isinstance(model, str) else model.__qualname__,
+        "dataset": dataset.name,
+        "examples": dataset.fingerprint(),
+        **asdict(recipe),
+        "seed": seed,
+    }
+
+
+def _check(recipe: Recipe) -> None:
+    for name, value in asdict(recipe).items():
+        if not value > 0:
+            raise InputError(f"{name} is {value}, expected a number above 0.")
+
+
+def _line(epochs: list[dict], total: int) -> str:
+    last = epochs[-1]
+    return (
+        f"epoch {len(epochs)}/{total}: loss {last['loss']:.4f}, accuracy {last['accuracy']:.1%}, "
+        f"validation {last['val_accuracy']:.1%}"
+    )
