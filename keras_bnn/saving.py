@@ -1,6 +1,7 @@
 """Loading models, with the layers of this package and larq's registered."""
 
 import os
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -38,12 +39,10 @@ def load_model(path: str | os.PathLike, custom_objects: dict | None = None, comp
     try:
         model = keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
         _restore_optimizer(path, model)
-    except (ValueError, TypeError, AttributeError, OSError, KeyError, tf.errors.OpError) as error:
-        # Only the first line: Keras appends whole configurations.
-        reason = str(error).strip().split("\n")[0]
+    # Each of Keras' three parsers, and what they call, raises exceptions of its own.
+    except Exception as error:
         raise InputError(
-            f"{path}: Keras cannot load this model: {reason} If a class of yours is missing, "
-            "import its module first or pass custom_objects."
+            f"{path}: Keras cannot load this model: {_reason(error)}{_remedy(error)}"
         ) from error
     _refuse_stand_ins(path, model)
     return model
@@ -65,7 +64,21 @@ def _check_kind(path: Path) -> None:
         if not zipfile.is_zipfile(path):
             raise InputError(f"{path} is no .keras file (it is no zip archive): {expected}.")
     elif path.suffix not in (".h5", ".hdf5"):
-        raise InputError(f"{path} ends in {path.suffix or 'no suffix'!r}: {expected}.")
+        suffix = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise InputError(f"{path} has {suffix}: {expected}.")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost of the exceptions that Keras nests in a message, without configurations."""
+    message = str(error).rpartition("Exception encountered: ")[2].partition("Full object config")[0]
+    return f"{textwrap.shorten(message, 300, placeholder=' …').rstrip('.')}."
+
+
+def _remedy(error: Exception) -> str:
+    # What a damaged file raises is none of these.
+    if isinstance(error, (ValueError, TypeError, AttributeError)):
+        return " If a class of yours is missing, import its module first or pass custom_objects."
+    return " The file is damaged: save it again."
 
 
 def _restore_optimizer(path: Path, model) -> None:
