@@ -278,3 +278,11 @@ def test_verify_refuses_inputs_and_files_that_do_not_fit(tmp_path):
         kb.export.verify(model, tmp_path / "m.tflite", [np.zeros((1, 8, 8, 3))] * 2)
     with pytest.raises(InputError, match="another model's file"):
         kb.export.verify(networks.bi_real(), tmp_path / "m.tflite")
+
+
+def test_the_file_names_what_a_layer_computes_after_it(tmp_path):
+    model = networks.binary_net_with_dense()
+    networks.exported(model, tmp_path / "m.tflite")
+    binary = [layer.name for layer in model.layers if "Binary" in type(layer).__name__]
+    layers = kb.tflite.describe(tmp_path / "m.tflite").layers
+    assert [layer.name for layer in layers if layer.kind == "1-bit"] == binary

@@ -22,8 +22,8 @@ def command(
 ) -> None:
     """Train a network; checkpoints every epoch, resumes exactly."""
     quiet_import()
-    from keras_bnn import training
     from keras_bnn import data as datasets
+    from keras_bnn import training
 
     trained = training.train(
         model,

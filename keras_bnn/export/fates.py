@@ -42,6 +42,19 @@ class LayerFate:
         return asdict(self)
 
 
+def name_after_layers(graph: Graph, uses: list[LayerUse], baked: Baked) -> None:
+    """Gives what a quantized layer computes in the file the layer's name.
+
+    The converter names it after a neighbour, and cuts the name off.
+    """
+    stored = stored_kernels(graph)
+    for use in uses:
+        for holder in _holders(baked.kernels.get(use.label), stored):
+            (output,) = holder.operator.outputs
+            if output not in [port.tensor for port in graph.outputs]:
+                graph.subgraph.tensors[output].name = use.label.encode()
+
+
 def fates(graph: Graph, uses: list[LayerUse], baked: Baked) -> list[LayerFate]:
     """The fate of each quantized layer, in the order in which the model calls them."""
     stored = stored_kernels(graph)

@@ -7,12 +7,12 @@ from keras_bnn import files
 from keras_bnn.errors import InputError
 from keras_bnn.export.bake import bake
 from keras_bnn.export.convert import convert
-from keras_bnn.export.fates import FLOAT, LayerFate, fates
+from keras_bnn.export.fates import FLOAT, LayerFate, fates, name_after_layers
 from keras_bnn.export.reasons import WRONGLY_1BIT
 from keras_bnn.export.rules import rewrite
 from keras_bnn.probe import probe
 from keras_bnn.signature import signature_of
-from keras_bnn.tflite.file import read
+from keras_bnn.tflite.file import read, write
 from keras_bnn.tflite.graph import Graph
 
 
@@ -92,11 +92,13 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     _check_names(allow_float, [use.label for use in uses if use.is_quantized])
     baked = bake(model, signature, uses)
     rewrite(baked.graph)
-    data = convert(baked.graph, baked.input_names, baked.output_names)
-    layers = fates(Graph(read(data)), uses, baked)
+    file = Graph(read(convert(baked.graph, baked.input_names, baked.output_names)))
+    layers = fates(file, uses, baked)
     refused = [fate for fate in layers if _is_refused(fate, allow_float)]
     if refused:
         raise ExportError(refused)
+    name_after_layers(file, uses, baked)
+    data = write(file.model)
     files.write_atomically(path, data)
     return Exported(Path(path), len(data), layers)
 

@@ -9,7 +9,7 @@ _LARGE = 16
 _SMALLEST = 4
 
 
-def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:  # noqa: N802
+def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """A VGG-like network whose convolutions are binary, all but the first.
 
     A real convolution, three binary ones of 64, 64 and 128 channels, and a real output layer on

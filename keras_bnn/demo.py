@@ -1,0 +1,160 @@
+"""The whole way on digits: what binarizing cost, and what it saved."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_bnn import data, export, runtime, saving, training
+from keras_bnn.errors import InputError
+from keras_bnn.export import Verification
+from keras_bnn.files import write_atomically
+from keras_bnn.runtime.engines import LCE_KERNELS
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two networks.
+
+    Attributes:
+        accuracy: Share of the test images that the exported file gets right.
+        bytes: Size of the file.
+        kernel_bytes: Bytes of the kernels of the layers that are binary in the one network.
+        milliseconds: Median time of one image, one thread.
+        engine: What ran it.
+    """
+
+    accuracy: float
+    bytes: int
+    kernel_bytes: int
+    milliseconds: float
+    engine: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The comparison of a binary network with its float twin."""
+
+    dataset: str
+    binary: Side
+    float: Side
+    layers: list[export.LayerFate]
+    verification: Verification
+    folder: Path
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{'':24}{'binary':>12}{'float':>12}",
+                self._row("test accuracy", "{:.2%}", "accuracy"),
+                self._row("file, bytes", "{:,}", "bytes", "smaller"),
+                self._row("  binary kernels, bytes", "{:,}", "kernel_bytes", "smaller"),
+                self._row("one image, ms", "{:.3f}", "milliseconds", "faster"),
+                "",
+                self._answer(),
+                f"Timed on one thread: binary on {self.binary.engine}, float on "
+                f"{self.float.engine}.",
+                f"Verified on {self.verification.samples} images: {self.verification.wrong_signs} "
+                f"wrong signs of {self.verification.signs:,}, "
+                f"{self.verification.wrong_outputs} wrong outputs.",
+                f"Written to {self.folder}: model.tflite, float.tflite, report.json",
+            ]
+        )
+
+    def _row(self, title: str, form: str, name: str, saved: str = "") -> str:
+        a, b = getattr(self.binary, name), getattr(self.float, name)
+        ratio = f"   {b / a:.1f}x {saved}" if saved else ""
+        return f"{title:24}{form.format(a):>12}{form.format(b):>12}{ratio}"
+
+    def _answer(self) -> str:
+        points = 100 * (self.float.accuracy - self.binary.accuracy)
+        cost = f"cost {points:.1f} points" if points > 0 else f"gained {-points:.1f} points"
+        ratio = self.float.milliseconds / self.binary.milliseconds
+        pace = f"{ratio:.1f}x as fast" if ratio >= 1 else f"{1 / ratio:.1f}x slower"
+        return (
+            f"Binarizing {cost} of accuracy; the file is "
+            f"{self.float.bytes / self.binary.bytes:.1f}x smaller and runs {pace} here."
+        )
+
+
+def demo(folder: str | os.PathLike, progress: Callable[[str], None] = print) -> Report:
+    """Trains BinaryNet and its float twin on digits, exports, verifies and times both.
+
+    Args:
+        folder: Gets `model.tflite`, `float.tflite` and `report.json`; made if need be.
+        progress: Called with a line now and then.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        InputError: If `folder` cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    digits = data.load("digits")
+    binary = _train("binarynet", digits, progress)
+    twin = _train("binarynet_float", digits, progress)
+    progress("exporting and verifying")
+    exported = export.to_tflite(binary, folder / "model.tflite")
+    export.to_tflite(twin, folder / "float.tflite")
+    verification = export.verify(binary, folder / "model.tflite", digits.test.images)
+    progress("timing")
+    sides = _compare(folder, digits, exported.layers)
+    report = Report(digits.name, *sides, exported.layers, verification, folder)
+    write_atomically(folder / "report.json", json.dumps(report.to_dict(), indent=2).encode())
+    return report
+
+
+def _train(name: str, digits: data.Dataset, progress: Callable):
+    with tempfile.TemporaryDirectory() as run:
+        progress(f"training {name} on {digits.name}")
+        trained = training.train(name, digits, Path(run) / "run", progress=progress)
+        return saving.load_model(trained.model_path)
+
+
+def _compare(folder: Path, digits, layers: list[export.LayerFate]) -> tuple[Side, Side]:
+    image = digits.test.images[:1]
+    binary = {
+        kernel: runtime.Interpreter(folder / "model.tflite", lce_kernel=kernel)
+        for kernel in LCE_KERNELS
+    }
+    twin = runtime.Interpreter(folder / "float.tflite")
+    calls = {
+        kernel: lambda i=interpreter: i.predict(image) for kernel, interpreter in binary.items()
+    }
+    timings = runtime.time_side_by_side({**calls, "float": lambda: twin.predict(image)})
+    best = runtime.fastest({kernel: timings[kernel] for kernel in binary})
+    weights = sum(math.prod(fate.kernel_shape) for fate in layers)
+    kernel_bytes = sum(fate.bytes for fate in layers)
+    return (
+        _side(folder / "model.tflite", binary[best], digits.test, kernel_bytes, timings[best]),
+        _side(folder / "float.tflite", twin, digits.test, 4 * weights, timings["float"]),
+    )
+
+
+def _side(path: Path, interpreter, test, kernel_bytes: int, timing: runtime.Timing) -> Side:
+    return Side(
+        accuracy=_accuracy(interpreter, test),
+        bytes=path.stat().st_size,
+        kernel_bytes=kernel_bytes,
+        milliseconds=timing.median,
+        engine=interpreter.engine,
+    )
+
+
+def _accuracy(interpreter: runtime.Interpreter, split) -> float:
+    logits = interpreter.predict(split.images)
+    return float(np.mean(np.argmax(logits, axis=1) == split.labels))
