@@ -17,7 +17,7 @@ def load(name: str, folder: str | os.PathLike | None = None) -> Dataset:
 
     | name            | images                      | training | test   | from                    |
     |-----------------|-----------------------------|----------|--------|-------------------------|
-    | `digits`        | 8×8×1, handwritten digits   | 1,437    | 360    | scikit-learn's package  |
+    | `digits`        | 8×8×1, handwritten digits   | 1,438    | 359    | scikit-learn's package  |
     | `fashion_mnist` | 28×28×1, pieces of clothing | 60,000   | 10,000 | files, see below        |
     | `mnist`         | 28×28×1, handwritten digits | 60,000   | 10,000 | files, see below        |
 
@@ -39,7 +39,7 @@ def load(name: str, folder: str | os.PathLike | None = None) -> Dataset:
 
     >>> digits = load("digits")
     >>> digits.input_shape, digits.num_classes, len(digits.train.labels), len(digits.test.labels)
-    ((8, 8, 1), 10, 1437, 360)
+    ((8, 8, 1), 10, 1438, 359)
 
     References:
         Xiao et al., Fashion-MNIST, 2017. https://arxiv.org/abs/1708.07747

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,11 +120,14 @@ def _find(folder: Path, stem: str) -> Path | None:
 def _read_npz(path: Path) -> Arrays:
     """Reads the archive in which Keras keeps MNIST."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            return archive["x_train"], archive["y_train"], archive["x_test"], archive["y_test"]
+    # An array that is no archive raises the IndexError.
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
-            f"{path} cannot be read: {error}. Delete it, and it is downloaded again."
+            f"{path} cannot be read: {' '.join(str(error).split())}. Delete it, and it is "
+            "downloaded again."
         ) from error
 
 
@@ -165,6 +169,11 @@ def _as_dataset(source: Source, arrays: Arrays, place: str | os.PathLike) -> Dat
                 f"{source.name} in {os.fspath(place)}: images of shape {images.shape} and labels "
                 f"of shape {labels.shape} do not belong together, expected (count, height, width) "
                 "and (count,)."
+            )
+        if {images.dtype, labels.dtype} != {np.dtype(np.uint8)}:
+            raise InputError(
+                f"{source.name} in {os.fspath(place)}: images are {images.dtype} and labels "
+                f"{labels.dtype}, expected uint8."
             )
         if labels.max() >= len(source.label_names):
             raise InputError(
