@@ -53,12 +53,13 @@ def float_twin(model):
     >>> [layer.name for layer in float_twin(model).layers[1:]]
     ['binary_relu', 'binary']
     """
+    if not isinstance(model, keras.Model):
+        kind = type(model).__name__
+        raise InputError(f"float_twin got an object of class {kind}, expected a Keras 2 model.")
     return _twin(model, f"{model.name}_float")
 
 
 def _twin(model, name: str):
-    if not isinstance(model, keras.Model):
-        raise InputError(f"Got a {type(model).__name__}, expected a Keras 2 model.")
     # The class of functional models has no public name.
     is_known = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
     if not (is_known and _is_of_keras(model)):
@@ -66,24 +67,25 @@ def _twin(model, name: str):
             f"{model.name}: float_twin takes Sequential and functional models, got the class "
             f"{type(model).__name__}, whose call it cannot rewrite. Build its float twin by hand."
         )
+    # First, since Keras cannot serialize every layer that is refused here.
+    parts = [_parts(layer) for layer in model.layers]
     config = model.get_config()
     entries = _sequential if isinstance(model, keras.Sequential) else _functional
-    return type(model).from_config({**config, "name": name, "layers": entries(model, config)})
+    return type(model).from_config({**config, "name": name, "layers": entries(parts, config)})
 
 
-def _sequential(model, config: dict) -> list[dict]:
+def _sequential(parts: list[list], config: dict) -> list[dict]:
     # `model.layers` leaves out the input layer, the configuration has it.
     inputs = [entry for entry in config["layers"] if entry["class_name"] == "InputLayer"]
-    parts = [part for layer in model.layers for part in _parts(layer)]
-    return [*inputs, *map(keras.layers.serialize, parts)]
+    return [*inputs, *(keras.layers.serialize(part) for of_layer in parts for part in of_layer)]
 
 
-def _functional(model, config: dict) -> list[dict]:
+def _functional(parts: list[list], config: dict) -> list[dict]:
     entries = []
-    for layer, old in zip(model.layers, config["layers"], strict=True):
+    for of_layer, old in zip(parts, config["layers"], strict=True):
         # The first part takes the layer's inputs; each further one, call by call, the part before.
         inbound_nodes = old["inbound_nodes"]
-        for part in _parts(layer):
+        for part in of_layer:
             new = {"name": part.name, "inbound_nodes": inbound_nodes}
             entries.append({**keras.layers.serialize(part), **new})
             inbound_nodes = [[[part.name, call, 0, {}]] for call in range(len(inbound_nodes))]
