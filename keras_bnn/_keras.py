@@ -1,11 +1,12 @@
 """The one place that picks Keras 2 (`tf_keras`), or explains why it cannot.
 
 larq is written for Keras 2, and TensorFlow chooses its Keras when it is imported. Everything that
-needs TensorFlow or Keras imports `tf` and `keras` from here.
+needs TensorFlow, Keras or larq imports `tf`, `keras` or `larq` from here.
 """
 
 import importlib.util
 import inspect
+import os
 from typing import Any
 
 _INSTALL = 'pip install "keras-bnn[train]"'
@@ -24,10 +25,16 @@ import tensorflow as tf  # noqa: E402
 
 # Asking `tf.keras` for its version would itself make the choice; this flag only reports it.
 if not tf._tf_uses_legacy_keras:
+    _flag = os.environ.get("TF_USE_LEGACY_KERAS")
+    if _flag in (None, "1", "true", "True"):
+        _remedy = (
+            "Move `import keras_bnn` above the first import of tensorflow (keras, tf_keras and "
+            "larq import it too), or set TF_USE_LEGACY_KERAS=1 before Python starts."
+        )
+    else:
+        _remedy = f"TF_USE_LEGACY_KERAS is {_flag!r}: set it to 1, or not at all."
     raise ImportError(
-        "TensorFlow was imported with Keras 3, but keras_bnn and larq need Keras 2. Put "
-        "`import keras_bnn` above the first `import tensorflow`, or set TF_USE_LEGACY_KERAS=1 "
-        "in the environment before Python starts."
+        f"TensorFlow was imported with Keras 3, but keras_bnn and larq need Keras 2. {_remedy}"
     )
 
 import tf_keras as keras  # noqa: E402
@@ -39,7 +46,9 @@ if ".".join(keras.__version__.split(".")[:2]) != _minor:
         f"numbers must be equal. Run: pip install tf-keras=={_minor}.*"
     )
 
-__all__ = ["from_registered", "keras", "tf"]
+import larq  # noqa: E402  (only now: without Keras 2 its own import fails, with an error of larq's)
+
+__all__ = ["from_registered", "keras", "larq", "tf"]
 
 
 def from_registered(configuration: dict) -> Any:

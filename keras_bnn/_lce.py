@@ -10,7 +10,7 @@ if importlib.util.find_spec("larq_compute_engine") is None:
         'pip install "keras-bnn[train]"'
     )
 
-from larq_compute_engine.mlir.python.converter import convert_saved_model  # noqa: E402
-from larq_compute_engine.tflite.python.interpreter import Interpreter  # noqa: E402
+from larq_compute_engine.mlir.python.converter import convert_saved_model
+from larq_compute_engine.tflite.python.interpreter import Interpreter
 
 __all__ = ["Interpreter", "convert_saved_model"]

@@ -1,8 +1,6 @@
 """Constraints: what keeps latent weights where gradients still reach them."""
 
-import larq
-
-from keras_bnn._keras import from_registered, keras
+from keras_bnn._keras import from_registered, keras, larq
 
 __all__ = ["WeightClip", "get"]
 

@@ -12,6 +12,7 @@ from keras_bnn.export.reasons import WRONGLY_1BIT
 from keras_bnn.export.rules import rewrite
 from keras_bnn.probe import probe
 from keras_bnn.signature import signature_of
+from keras_bnn.tables import aligned
 from keras_bnn.tflite.file import read, write
 from keras_bnn.tflite.graph import Graph
 
@@ -53,12 +54,12 @@ class Exported:
         }
 
     def __str__(self) -> str:
-        width = max([len(fate.name) for fate in self.layers], default=0)
-        lines = [f"{self.path}: {self.bytes:,} bytes"]
-        for fate in self.layers:
-            reason = f"  {fate.reason}" if fate.reason else ""
-            lines.append(f"  {fate.name:{width}}  {fate.fate:12}  {fate.bytes:>10,} bytes{reason}")
-        return "\n".join(lines)
+        rows = [
+            (f"  {fate.name}", fate.fate, f"{fate.bytes:,} bytes", fate.reason or "")
+            for fate in self.layers
+        ]
+        title = f"{self.path}: {self.bytes:,} bytes"
+        return "\n".join([title, aligned(rows, right=[2])] if rows else [title])
 
 
 def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()) -> Exported:

@@ -1,6 +1,4 @@
-import larq
-
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, larq
 from keras_bnn.layers.binary_conv import BinaryConv
 
 

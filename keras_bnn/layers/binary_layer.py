@@ -1,9 +1,7 @@
 """What all binary layers share: their defaults, the weight scale, and the order of one call."""
 
-import larq
-
 from keras_bnn import constraints, quantizers
-from keras_bnn._keras import tf
+from keras_bnn._keras import larq, tf
 from keras_bnn.layers import scales
 
 

@@ -4,9 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import larq
-
-from keras_bnn._keras import from_registered, keras
+from keras_bnn._keras import from_registered, keras, larq
 from keras_bnn.quantizers.approx_sign import ApproxSign
 from keras_bnn.quantizers.magnitude_aware_sign import MagnitudeAwareSign
 from keras_bnn.quantizers.ste_sign import SteSign

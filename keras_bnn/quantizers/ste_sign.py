@@ -1,6 +1,4 @@
-import larq
-
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, larq
 
 
 @keras.utils.register_keras_serializable("keras_bnn")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keras_bnn.tables import aligned
+
 if TYPE_CHECKING:
     from keras_bnn.tflite.description import Description
     from keras_bnn.tflite.layers import Layer
@@ -27,14 +29,14 @@ def text(description: Description) -> str:
         for label, found in (("input", description.inputs), ("output", description.outputs))
         for port in found
     ]
-    parts = [title, _aligned(ports)]
+    parts = [title, aligned(ports)]
     if description.layers:
         parts.append(_layers(description.layers))
     parts.append(_shares("MACs", description.macs))
     sizes = {_BYTES[kind]: size for kind, size in description.bytes.items()}
     parts.append(_shares("bytes", sizes))
     operators = [(_short(name), f"{count:,}") for name, count in description.operators.items()]
-    parts.append(_aligned([("operator", "count"), *operators], right=(1,)))
+    parts.append(aligned([("operator", "count"), *operators], right=(1,)))
     if description.graphs > 1:
         parts.append(f"Only the first of {description.graphs} graphs is listed.")
     return "\n\n".join(part for part in parts if part)
@@ -61,7 +63,7 @@ def _layers(layers: tuple[Layer, ...]) -> str:
         if set(columns[name]) <= usual:
             del columns[name]
     rows = [tuple(columns), *zip(*columns.values(), strict=True)]
-    table = _aligned(rows, right=[i for i, name in enumerate(columns) if name in _RIGHT])
+    table = aligned(rows, right=[i for i, name in enumerate(columns) if name in _RIGHT])
     if any(layer.binary_weights and layer.weights != "1-bit" for layer in layers):
         table += (
             "\n± Each filter holds one value and its negative: binary, but not stored as 1 bit."
@@ -80,19 +82,7 @@ def _shares(title: str, amounts: dict[str, int]) -> str:
         (name, f"{amount:,}", f"{100 * amount / max(total, 1):.1f} %")
         for name, amount in amounts.items()
     ]
-    return _aligned([(title, "", "share"), *rows], right=(1, 2))
-
-
-def _aligned(rows, right=()) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return aligned([(title, "", "share"), *rows], right=(1, 2))
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -1,6 +1,7 @@
 """The folder of a training run: its settings, its checkpoints, its history, its model."""
 
 import json
+import textwrap
 from pathlib import Path
 
 from keras_bnn._keras import tf
@@ -55,6 +56,9 @@ class RunFolder:
 
         Returns:
             The metrics of the epochs that the checkpoint has finished.
+
+        Raises:
+            InputError: If the checkpoint is damaged, of another model, or without its history.
         """
         model.optimizer.build(model.trainable_variables)
         self._epoch = tf.Variable(0, dtype=tf.int64)
@@ -63,11 +67,16 @@ class RunFolder:
             checkpoint, str(self.path / "checkpoints"), max_to_keep=2
         )
         if self._manager.latest_checkpoint:
-            status = checkpoint.restore(self._manager.latest_checkpoint)
-            status.assert_existing_objects_matched()
-        history = self._read("history.json") or {"epochs": []}
+            _restore(checkpoint, self._manager.latest_checkpoint)
+        finished = int(self._epoch.numpy())
+        epochs = (self._read("history.json") or {}).get("epochs", [])
+        if len(epochs) < finished:
+            raise InputError(
+                f"{self.path / 'history.json'} holds {len(epochs)} epochs, but the checkpoint has "
+                f"finished {finished}. Choose another folder."
+            )
         # The history is written first, so it can be one epoch ahead.
-        return history["epochs"][: int(self._epoch.numpy())]
+        return epochs[:finished]
 
     def finish_epoch(self, epochs: list[dict]) -> None:
         """Keeps the metrics of all epochs so far, and the model as it is now."""
@@ -84,19 +93,34 @@ class RunFolder:
     def finished(self) -> dict | None:
         """The history of a run that has come to its end."""
         history = self._read("history.json")
-        return history if history and "test_accuracy" in history else None
+        is_finished = history and "test_accuracy" in history and self.model_path.is_file()
+        return history if is_finished else None
 
     def _read(self, name: str) -> dict | None:
         path = self.path / name
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_text())
+            value = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read ({error}). Choose another folder.") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{path} holds no JSON object. Choose another folder.")
+        return value
 
     def _write(self, name: str, value: dict) -> None:
         write_atomically(self.path / name, json.dumps(value, indent=2).encode())
+
+
+def _restore(checkpoint, prefix: str) -> None:
+    try:
+        checkpoint.restore(prefix).assert_existing_objects_matched()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        reason = textwrap.shorten(str(error), 200, placeholder=" …")
+        raise InputError(
+            f"{prefix} does not fit this model, or is damaged ({reason}). Resume with the model "
+            "that the run was started with, or choose another folder."
+        ) from error
 
 
 def _check_equal(path: Path, stored: dict, settings: dict) -> None:

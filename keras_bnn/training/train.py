@@ -58,13 +58,16 @@ def train(
 
     Args:
         model: A name of `keras_bnn.models.ZOO`, or a function from an input shape and a number of
-            classes to a Keras model with logits.
+            classes to a Keras model with logits. If it has random layers (Keras' Dropout, noise,
+            augmentation), each epoch starts them anew, from `seed` and the epoch; random numbers
+            of your own layers are not resumed.
         dataset: What to train on; see `keras_bnn.data.load`.
         folder: Where the run is kept; see `RunFolder`.
         epochs, batch_size, learning_rate: Default: those of `recipe_for` this data set.
         seed: Of the initial weights, the order of the examples and the validation split.
         resume: Whether to go on with the run in `folder`.
-        callbacks: Further Keras callbacks.
+        callbacks: Further Keras callbacks. Every epoch is a `fit` of its own to them: one that
+            remembers earlier epochs (EarlyStopping) forgets them at each.
         progress: Called with one line after each epoch.
 
     Returns:
@@ -93,17 +96,23 @@ def train(
 
 
 def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, progress) -> dict:
-    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     kept, validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
-    build = models.ZOO[model] if isinstance(model, str) else model
-    network = build(dataset.input_shape, dataset.num_classes)
-    _compile(network, recipe, len(kept.labels))
-    epochs = run.restore(network)
+
+    def restored(seed_of_layers: int) -> tuple:
+        keras.utils.set_random_seed(seed_of_layers)
+        network = _built(model, dataset)
+        _compile(network, recipe, len(kept.labels))
+        return network, run.restore(network)
+
+    network, epochs = restored(seed)
     for epoch in range(len(epochs), recipe.epochs):
-        shuffled = _shuffled(kept, seed, epoch)
+        if epoch > 0 and _has_random_layers(network):
+            # No checkpoint holds where their random numbers were, so every epoch begins as the
+            # first one after an interruption does.
+            network, _ = restored(_seed_of_epoch(seed, epoch))
         fitted = network.fit(
-            *shuffled,
+            *_shuffled(kept, seed, epoch),
             batch_size=recipe.batch_size,
             initial_epoch=epoch,
             epochs=epoch + 1,
@@ -119,6 +128,23 @@ def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, prog
     _, accuracy = network.evaluate(*dataset.test, batch_size=256, verbose=0)
     run.finish(network, epochs, float(accuracy))
     return {"epochs": epochs, "test_accuracy": float(accuracy)}
+
+
+def _built(model: str | Callable, dataset: Dataset):
+    build = models.ZOO[model] if isinstance(model, str) else model
+    network = build(dataset.input_shape, dataset.num_classes)
+    if not network.built:
+        network.build((None, *dataset.input_shape))
+    return network
+
+
+def _has_random_layers(network) -> bool:
+    kind = keras.__internal__.layers.BaseRandomLayer
+    return any(isinstance(layer, kind) for layer in network._flatten_layers())
+
+
+def _seed_of_epoch(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
 def _compile(network, recipe: Recipe, examples: int) -> None:
@@ -140,12 +166,18 @@ def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
     if isinstance(model, str) and model not in models.ZOO:
         raise InputError(f"Unknown model {model!r}. Expected one of {', '.join(models.ZOO)}.")
     return {
-        "model": model if isinstance(model, str) else model.__qualname__,
+        "model": model if isinstance(model, str) else _name(model),
         "dataset": dataset.name,
         "examples": dataset.fingerprint(),
         **asdict(recipe),
         "seed": seed,
     }
+
+
+def _name(build: Callable) -> str:
+    # Partial functions have no name of their own.
+    build = getattr(build, "func", build)
+    return getattr(build, "__qualname__", type(build).__qualname__)
 
 
 def _check(recipe: Recipe) -> None:

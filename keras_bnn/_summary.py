@@ -1,0 +1,184 @@
+"""Bits, multiply-accumulates and bytes of a model, layer by layer."""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from keras_bnn import bits
+from keras_bnn._keras import keras, larq
+from keras_bnn.probe import BinaryKernel, LayerUse, probe, quantized_kernels
+from keras_bnn.signature import signature_of
+from keras_bnn.tables import aligned
+
+_BATCH = 2
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer with a kernel.
+
+    Attributes:
+        name, kind: Its name (numbered where several layers share it) and its class.
+        input_shape, output_shape: Of its first call, without the batch.
+        weight_bits: Of its kernel: 1 where a channel has two values, 32 where it is real, else
+            what its quantizer says.
+        input_bits: 1 where only ±1 reaches its product, else 32.
+        parameters: Weights, with bias.
+        binary_macs, float_macs: Multiply-accumulates for one sample over all calls. They are
+            binary where both sides are.
+        kernel_bytes: Of its kernel in the exported file.
+    """
+
+    name: str
+    kind: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weight_bits: int
+    input_bits: int
+    parameters: int
+    binary_macs: int
+    float_macs: int
+    kernel_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layers with a kernel, in the order of their first calls, and totals."""
+
+    name: str
+    layers: list[LayerSummary]
+    parameters: int
+    float_kernel_bytes: int
+
+    @property
+    def binary_macs(self) -> int:
+        return sum(layer.binary_macs for layer in self.layers)
+
+    @property
+    def float_macs(self) -> int:
+        return sum(layer.float_macs for layer in self.layers)
+
+    @property
+    def kernel_bytes(self) -> int:
+        return sum(layer.kernel_bytes for layer in self.layers)
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON."""
+        totals = ("binary_macs", "float_macs", "kernel_bytes")
+        return {**asdict(self), **{name: getattr(self, name) for name in totals}}
+
+    def __str__(self) -> str:
+        head = (
+            "layer",
+            "class",
+            "input",
+            "output",
+            "bits (weights/inputs)",
+            "parameters",
+            "binary MACs",
+            "float MACs",
+            "kernel bytes",
+        )
+        rows = [
+            (
+                layer.name,
+                layer.kind,
+                "×".join(map(str, layer.input_shape)),
+                "×".join(map(str, layer.output_shape)),
+                f"{layer.weight_bits}/{layer.input_bits}",
+                f"{layer.parameters:,}",
+                f"{layer.binary_macs:,}",
+                f"{layer.float_macs:,}",
+                f"{layer.kernel_bytes:,}",
+            )
+            for layer in self.layers
+        ]
+        total = f"{self.binary_macs:,}", f"{self.float_macs:,}", f"{self.kernel_bytes:,}"
+        rows.append(("all", "", "", "", "", f"{self.parameters:,}", *total))
+        ratio = self.float_kernel_bytes / self.kernel_bytes if self.kernel_bytes else 1.0
+        return (
+            f"{aligned([head, *rows], right=range(4, len(head)))}\n\n"
+            f"Kernels as float32: {self.float_kernel_bytes:,} bytes, {ratio:.1f} times as many."
+        )
+
+
+def summary(model) -> Summary:
+    """Counts bits, multiply-accumulates (MACs) and bytes of a model.
+
+    The model runs once on random inputs, so what counts as binary is what really reaches a
+    product, whatever layer it comes from. MACs of a call are the kernel's weights times the
+    positions of its output (of its input for transposed convolutions); an open height, width or
+    length counts as 32. Bytes are those of the exported file: one bit a weight, in whole 32-bit
+    words for each tap of a convolution's kernel, where the layer becomes 1-bit; float32 elsewhere,
+    also for binary kernels with a real input.
+
+    Args:
+        model: A built Keras 2 model.
+
+    Returns:
+        A table with `print`; see `Summary`.
+
+    Raises:
+        InputError: If the model is not built.
+
+    >>> model = tf.keras.Sequential([keras_bnn.layers.BinaryDense(4, input_shape=(33,))])
+    >>> layer = summary(model).layers[0]
+    >>> layer.weight_bits, layer.input_bits, layer.binary_macs, layer.kernel_bytes
+    (1, 1, 132, 32)
+    """
+    batch = signature_of(model).specs[0].shape[0] or _BATCH
+    uses = probe(model, batch)
+    layers = [_layer(use, batch) for use in uses]
+    kernels = sum(math.prod(kernel.shape) for use in uses for kernel in _kernels(use.layer))
+    return Summary(model.name, layers, model.count_params(), 4 * kernels)
+
+
+def _layer(use: LayerUse, batch: int) -> LayerSummary:
+    kernel = BinaryKernel.of(use.layer)
+    weight_bits = 1 if kernel is not None else _bits_of_quantizer(use.layer)
+    macs = _macs(use, batch)
+    is_binary = use.binary_input and kernel is not None
+    return LayerSummary(
+        name=use.label,
+        kind=type(use.layer).__name__,
+        input_shape=use.input_shapes[0][1:],
+        output_shape=use.output_shapes[0][1:],
+        weight_bits=weight_bits,
+        input_bits=1 if use.binary_input else 32,
+        parameters=use.layer.count_params(),
+        binary_macs=macs if is_binary else 0,
+        float_macs=0 if is_binary else macs,
+        kernel_bytes=_kernel_bytes(use, is_binary),
+    )
+
+
+def _kernels(layer) -> list:
+    return [weight for weight in layer.weights if "kernel" in weight.name]
+
+
+def _bits_of_quantizer(layer) -> int:
+    precisions = [variable.precision for variable in quantized_kernels(layer).values()]
+    return max((precision or 32 for precision in precisions), default=32)
+
+
+def _macs(use: LayerUse, batch: int) -> int:
+    layer = use.layer
+    weights = sum(math.prod(kernel.shape) for kernel in _kernels(layer))
+    if isinstance(layer, (keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)):
+        positions = sum(math.prod(shape) // shape[-1] for shape in use.input_shapes)
+    else:
+        axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+        positions = sum(math.prod(shape) // shape[axis] for shape in use.output_shapes)
+    return weights * positions // batch
+
+
+def _kernel_bytes(use: LayerUse, is_binary: bool) -> int:
+    shapes = [tuple(kernel.shape) for kernel in _kernels(use.layer)]
+    becomes_1bit = is_binary and isinstance(
+        use.layer, (larq.layers.QuantConv1D, larq.layers.QuantConv2D, larq.layers.QuantDense)
+    )
+    if not becomes_1bit:
+        return 4 * sum(map(math.prod, shapes))
+    *taps, inputs, outputs = shapes[0]
+    return int(4 * np.prod(taps, dtype=int) * bits.words_for(inputs) * outputs)
