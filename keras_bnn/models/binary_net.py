@@ -16,13 +16,16 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     the mean over the map. Convolution, batch normalization, max pool, sign: in this order, the
     binary part is exported as a chain that stays packed.
 
-    | layer                                  | output of 8×8×1 | output of 28×28×1 |
-    |----------------------------------------|-----------------|-------------------|
-    | 3×3 convolution (stride 2 from 16×16)  | 8×8×32          | 14×14×64          |
-    | 3×3 binary convolution                 | 8×8×64          | 14×14×64          |
-    | 3×3 binary convolution, 2×2 max pool   | 4×4×64          | 7×7×64            |
-    | 3×3 binary convolution                 | 4×4×128         | 7×7×128           |
-    | mean over the map, dense layer         | classes         | classes           |
+    Images from 16×16 on are halved by the first convolution, and again behind the first binary
+    one; smaller ones are halved once, behind the second binary one.
+
+    | layer                          | output of 8×8×1 | output of 28×28×1 |
+    |--------------------------------|-----------------|-------------------|
+    | 3×3 convolution                | 8×8×32          | 14×14×64          |
+    | 3×3 binary convolution         | 8×8×64          | 7×7×64            |
+    | 3×3 binary convolution         | 4×4×64          | 7×7×64            |
+    | 3×3 binary convolution         | 4×4×128         | 7×7×128           |
+    | mean over the map, dense layer | classes         | classes           |
 
     Args:
         input_shape: Height, width and channels of an image; 4 or more high and wide.
@@ -62,7 +65,7 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     for number, channels in enumerate((64, 64, 128), 1):
         x = BinaryConv2D(channels, 3, padding="same", name=f"binary_{number}")(x)
         x = keras.layers.BatchNormalization(name=f"norm_{number}")(x)
-        if number == 2:
+        if number == (1 if is_large else 2):
             x = keras.layers.MaxPool2D(name="pool")(x)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     logits = keras.layers.Dense(num_classes, name="logits")(x)

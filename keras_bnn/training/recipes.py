@@ -19,9 +19,9 @@ class Recipe:
 
 
 _BY_DATASET = {
-    "digits": Recipe(epochs=40, batch_size=32, learning_rate=5e-3),
-    "fashion_mnist": Recipe(epochs=5, batch_size=128, learning_rate=5e-3),
-    "mnist": Recipe(epochs=5, batch_size=128, learning_rate=5e-3),
+    "digits": Recipe(epochs=40, batch_size=32, learning_rate=1e-2),
+    "fashion_mnist": Recipe(epochs=5, batch_size=128, learning_rate=1e-2),
+    "mnist": Recipe(epochs=5, batch_size=128, learning_rate=1e-2),
 }
 _OTHERWISE = Recipe(epochs=20, batch_size=64, learning_rate=5e-3)
 

@@ -1,0 +1,398 @@
+"""Training: what a run keeps, and that an interrupted one ends where an uninterrupted one does."""
+
+import functools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_bnn as kb
+from keras_bnn import cli
+from keras_bnn._keras import keras, tf
+from keras_bnn.data.dataset import Dataset, Split
+from keras_bnn.errors import InputError
+from keras_bnn.layers import BinaryConv2D
+from keras_bnn.training import recipe_for, train
+
+SETTINGS = {"epochs": 3, "batch_size": 256, "learning_rate": 0.01, "seed": 5}
+# For tests that need a run, but nothing of what it learns.
+BRIEF = {"epochs": 1, "batch_size": 64}
+
+
+def tiny(input_shape, num_classes):
+    """Everything with a state: binary layers, moving averages, random layers."""
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            keras.layers.GaussianNoise(0.1),
+            keras.layers.Conv2D(8, 3),
+            keras.layers.BatchNormalization(),
+            BinaryConv2D(8, 3, weight_scale="mean_abs"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+def linear(input_shape, num_classes, width=None):
+    hidden = [keras.layers.Dense(width)] if width else []
+    return keras.Sequential([keras.layers.Flatten(), *hidden, keras.layers.Dense(num_classes)])
+
+
+def few() -> Dataset:
+    """Eighty training and twenty test images of noise."""
+    generator = np.random.default_rng(0)
+    splits = [
+        Split(generator.normal(size=(count, 4, 4, 1)).astype(np.float32), np.arange(count) % 2)
+        for count in (80, 20)
+    ]
+    return Dataset("few", *splits, ("even", "odd"))
+
+
+class BlocksInSecondEpoch(keras.callbacks.Callback):
+    """Prints a line in the middle of the second epoch, and goes no further."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 2):
+            print("in the second epoch", flush=True)
+            sys.stdin.read()
+
+
+def train_until_killed(folder):
+    """What the subprocess of `killed_run` does."""
+    digits = kb.data.load("digits")
+    train(tiny, digits, folder, **SETTINGS, callbacks=(BlocksInSecondEpoch(),))
+
+
+def killed_run(folder: pathlib.Path) -> pathlib.Path:
+    """Starts `train_until_killed` in another process, and kills it in the second epoch."""
+    code = (
+        "import sys, keras_bnn; sys.path.insert(0, sys.argv[1]); "
+        "import test_training; test_training.train_until_killed(sys.argv[2])"
+    )
+    arguments = [sys.executable, "-c", code, str(pathlib.Path(__file__).parent), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(arguments, cwd=folder.parent, **pipes) as process:
+        assert "in the second epoch\n" in iter(process.stdout.readline, "")
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return kb.data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def whole(digits, tmp_path_factory):
+    """A run that nothing interrupted."""
+    return train(tiny, digits, tmp_path_factory.mktemp("whole") / "run", **SETTINGS)
+
+
+@pytest.fixture
+def copied(whole, tmp_path):
+    """The same run in a folder of this test's own."""
+    return shutil.copytree(whole.model_path.parent, tmp_path / "run")
+
+
+def assert_same_end(trained, whole):
+    """Weights, optimizer and every figure are equal bit for bit."""
+    assert trained.epochs == whole.epochs
+    assert trained.test_accuracy == whole.test_accuracy
+    model, expected = (kb.load_model(run.model_path) for run in (trained, whole))
+    for kind in ("weights", "optimizer.variables"):
+        ours, theirs = (
+            functools.reduce(getattr, kind.split("."), one) for one in (model, expected)
+        )
+        ours, theirs = (one() if callable(one) else one for one in (ours, theirs))
+        assert len(ours) == len(theirs) > 0
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.numpy().tobytes() == b.numpy().tobytes(), a.name
+    histories = [
+        json.loads((run.model_path.parent / "history.json").read_text()) for run in (trained, whole)
+    ]
+    assert histories[0] == histories[1]
+
+
+def interrupt_save(monkeypatch, number: int):
+    """Ends the process, as seen from `train`, where it would write that checkpoint."""
+    save = tf.train.CheckpointManager.save
+
+    def interrupted(self, checkpoint_number=None, **options):
+        if checkpoint_number == number:
+            raise KeyboardInterrupt
+        return save(self, checkpoint_number=checkpoint_number, **options)
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupted)
+
+
+def no_training(monkeypatch):
+    def fit(*arguments, **options):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(digits, whole, tmp_path):
+    folder = killed_run(tmp_path / "run")
+    assert len(json.loads((folder / "history.json").read_text())["epochs"]) == 1
+    assert not (folder / "model.keras").exists()
+    lines = []
+    trained = train(tiny, digits, folder, **SETTINGS, resume=True, progress=lines.append)
+    assert [line.partition(":")[0] for line in lines] == ["epoch 2/3", "epoch 3/3"]
+    assert_same_end(trained, whole)
+
+
+def test_a_history_one_epoch_ahead_of_the_checkpoint(digits, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_save(patch, 2)
+        train(tiny, digits, tmp_path / "run", **SETTINGS)
+    history = json.loads((tmp_path / "run/history.json").read_text())
+    assert len(history["epochs"]) == 2
+    assert tf.train.latest_checkpoint(tmp_path / "run/checkpoints").endswith("-1")
+    assert_same_end(train(tiny, digits, tmp_path / "run", **SETTINGS, resume=True), whole)
+
+
+def test_a_history_without_checkpoints_starts_from_the_first_epoch(
+    digits, whole, copied, monkeypatch
+):
+    shutil.rmtree(copied / "checkpoints")
+    (copied / "model.keras").unlink()
+    lines = []
+    trained = train(tiny, digits, copied, **SETTINGS, resume=True, progress=lines.append)
+    assert len(lines) == 3
+    assert_same_end(trained, whole)
+
+
+@pytest.mark.parametrize("lost", ["model", "test accuracy"])
+def test_a_run_killed_after_its_last_epoch_only_needs_its_end(
+    lost, digits, whole, copied, monkeypatch
+):
+    if lost == "model":
+        (copied / "model.keras").unlink()
+    else:
+        epochs = json.loads((copied / "history.json").read_text())["epochs"]
+        (copied / "history.json").write_text(json.dumps({"epochs": epochs}))
+    no_training(monkeypatch)
+    assert_same_end(train(tiny, digits, copied, **SETTINGS, resume=True), whole)
+
+
+def test_a_finished_run_is_resumed_without_training(digits, whole, copied, monkeypatch):
+    no_training(monkeypatch)
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    trained = train(tiny, digits, copied, **SETTINGS, resume=True)
+    assert trained.to_dict() == {**whole.to_dict(), "model_path": str(copied / "model.keras")}
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_keeps_its_settings_history_and_two_checkpoints(digits, whole):
+    folder = whole.model_path.parent
+    assert json.loads((folder / "settings.json").read_text()) == {
+        "model": "tiny",
+        "dataset": "digits",
+        "examples": digits.fingerprint(),
+        **SETTINGS,
+    }
+    history = json.loads((folder / "history.json").read_text())
+    assert history == {"epochs": whole.epochs, "test_accuracy": whole.test_accuracy}
+    assert len(whole.epochs) == 3
+    names = {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert all(set(epoch) == names for epoch in whole.epochs)
+    state = tf.train.get_checkpoint_state(folder / "checkpoints")
+    assert [name.rpartition("-")[2] for name in state.all_model_checkpoint_paths] == ["2", "3"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
+        "history.json",
+        "model.keras",
+        "settings.json",
+    ]
+
+
+def test_the_trained_model_has_the_test_accuracy_that_is_told(digits, whole):
+    model = kb.load_model(whole.model_path)
+    predicted = model.predict(digits.test.images, verbose=0).argmax(-1)
+    assert (predicted == digits.test.labels).mean() == pytest.approx(whole.test_accuracy, abs=1e-6)
+    assert whole.test_accuracy > 0.5
+
+
+def test_the_learning_rate_ends_at_zero(whole):
+    optimizer = kb.load_model(whole.model_path).optimizer
+    # A tenth of each class of the 1,438 is held out, 144 in all.
+    assert int(optimizer.iterations) == 3 * -(-1294 // 256)
+    assert float(optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+
+
+def test_another_seed_is_another_run(tmp_path):
+    runs = [train(linear, few(), tmp_path / str(seed), **BRIEF, seed=seed) for seed in (0, 1)]
+    assert runs[0].epochs != runs[1].epochs
+
+
+def test_the_same_run_twice_is_the_same(digits, tmp_path):
+    options = {**SETTINGS, "epochs": 1}
+    first = train("binarynet", digits, tmp_path / "first", **options)
+    assert_same_end(train("binarynet", digits, tmp_path / "second", **options), first)
+
+
+def test_defaults_are_those_of_the_recipe(tmp_path, monkeypatch):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(linear, few(), tmp_path / "run", callbacks=(Stop(),))
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    recipe = recipe_for("few")
+    assert settings["epochs"] == recipe.epochs
+    assert settings["batch_size"] == recipe.batch_size
+    assert settings["learning_rate"] == recipe.learning_rate
+
+
+def test_a_folder_with_a_run_needs_resume(digits, copied):
+    with pytest.raises(InputError, match=r"run already\. Resume it"):
+        train(tiny, digits, copied, **SETTINGS)
+
+
+def test_resume_needs_a_run(digits, tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError, match="no run in .* to resume"):
+            train(tiny, digits, folder, **SETTINGS, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file/run"):
+        with pytest.raises(InputError, match="Cannot make the folder"):
+            train(linear, few(), folder, **BRIEF)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"epochs": 4}, "epochs 3, now 4"),
+        ({"batch_size": 32}, "batch_size 256, now 32"),
+        ({"learning_rate": 0.1}, "learning_rate 0.01, now 0.1"),
+        ({"seed": 6}, "seed 5, now 6"),
+        ({"model": "binarynet"}, "model 'tiny', now 'binarynet'"),
+        ({"dataset": few()}, "dataset 'digits', now 'few'; examples"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_other_settings_are_named(changed, told, digits, copied):
+    arguments = {"model": tiny, "dataset": digits, **SETTINGS, **changed}
+    with pytest.raises(InputError) as error:
+        train(**arguments, folder=copied, resume=True)
+    message = str(error.value)
+    assert told in message
+    assert "\n" not in message
+    assert message.count("now") == len(changed) + ("dataset" in changed)
+
+
+def refused(folder, build, **options) -> str:
+    with pytest.raises(InputError) as error:
+        train(build, few(), folder, **{**BRIEF, **options})
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def half_run(folder, build):
+    """A run of which only the checkpoint and the history of its epoch are left."""
+    train(build, few(), folder, **BRIEF)
+    (folder / "model.keras").unlink()
+    return folder
+
+
+def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
+    folder = half_run(tmp_path / "run", functools.partial(linear, width=3))
+    for width in (4, None):
+        message = refused(folder, functools.partial(linear, width=width), resume=True)
+        assert "does not fit this model" in message
+
+
+@pytest.mark.parametrize("kind", ["*.index", "*.data*"])
+def test_a_damaged_checkpoint_is_one_line(kind, tmp_path):
+    folder = half_run(tmp_path / "run", linear)
+    path = next((folder / "checkpoints").glob(kind))
+    for data in (path.read_bytes()[:20], b""):
+        path.write_bytes(data)
+        assert str(folder) in refused(folder, linear, resume=True)
+    path.unlink()
+    assert str(folder) in refused(folder, linear, resume=True)
+
+
+@pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b"[]"])
+@pytest.mark.parametrize("name", ["settings.json", "history.json"])
+def test_a_damaged_file_of_the_run_is_one_line(name, data, tmp_path):
+    folder = half_run(tmp_path / "run", linear)
+    (folder / name).write_bytes(data)
+    assert str(folder / name) in refused(folder, linear, resume=True)
+
+
+def test_a_checkpoint_without_its_history_is_one_line(tmp_path):
+    folder = half_run(tmp_path / "run", linear)
+    (folder / "history.json").unlink()
+    assert "history.json holds 0 epochs" in refused(folder, linear, resume=True)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_settings_out_of_range_are_refused(name, value, tmp_path):
+    assert f"{name} is {value}" in refused(tmp_path / "run", linear, **{name: value})
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_network_is_refused_before_anything_is_written(tmp_path):
+    assert "'vgg'" in refused(tmp_path / "run", "vgg")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path, monkeypatch, capfd):
+    for arguments in (["--resume"], ["--epochs", "0"], ["--data-folder", str(tmp_path)]):
+        command = ["keras-bnn", "train", "binarynet", "digits", "-o", str(tmp_path / "run")]
+        monkeypatch.setattr("sys.argv", command + arguments)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capfd.readouterr()
+        assert end.value.code == 2
+        assert printed.out == ""
+        assert len(printed.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def command(folder, *options):
+    program = "import keras_bnn.cli; keras_bnn.cli.main()"
+    settings = ["--epochs", "3", "--batch-size", "256", "--json", "-o", str(folder), *options]
+    return [sys.executable, "-c", program, "train", "binarynet", "digits", *settings]
+
+
+@pytest.mark.slow
+def test_the_command_is_killed_and_resumed(tmp_path):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(tmp_path / "run"), cwd=tmp_path, **pipes) as process:
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("epoch 1/3") for line in lines)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    ends = [
+        subprocess.run(command(*options), cwd=tmp_path, check=True, capture_output=True).stdout
+        for options in ((tmp_path / "run", "--resume"), (tmp_path / "whole",))
+    ]
+    killed, whole = map(json.loads, ends)
+    assert killed["model_path"] == str(tmp_path / "run/model.keras")
+    runs = [
+        kb.training.Trained(**{**end, "model_path": pathlib.Path(end["model_path"])})
+        for end in (killed, whole)
+    ]
+    assert_same_end(*runs)
