@@ -1,4 +1,4 @@
-"""The main job: a Keras model becomes a file whose binary layers are 1-bit, or an error says why."""
+"""The main job: a Keras model becomes a 1-bit file, or an error says which layer and why."""
 
 import json
 

@@ -156,9 +156,10 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(digits, whole, tmp_pa
 
 
 def test_a_history_one_epoch_ahead_of_the_checkpoint(digits, whole, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         interrupt_save(patch, 2)
-        train(tiny, digits, tmp_path / "run", **SETTINGS)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny, digits, tmp_path / "run", **SETTINGS)
     history = json.loads((tmp_path / "run/history.json").read_text())
     assert len(history["epochs"]) == 2
     assert tf.train.latest_checkpoint(tmp_path / "run/checkpoints").endswith("-1")
@@ -266,7 +267,7 @@ def test_a_folder_with_a_run_needs_resume(digits, copied):
 
 def test_resume_needs_a_run(digits, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match="no run in .* to resume"):
+        with pytest.raises(InputError, match=r"no run in .* to resume"):
             train(tiny, digits, folder, **SETTINGS, resume=True)
     assert list(tmp_path.iterdir()) == []
 
