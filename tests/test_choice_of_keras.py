@@ -54,6 +54,13 @@ ORDERS = {
         "TF_USE_LEGACY_KERAS is '0': set it to 1, or not at all.",
     ),
 }
+# Each takes what another one takes, on a longer way.
+SLOW = {
+    "keras_bnn's layers, keras, larq",
+    "tensorflow, keras, keras_bnn, flag set",
+    "keras, keras_bnn",
+    "tf_keras, keras_bnn",
+}
 
 
 def run(before, flag, after):
@@ -67,14 +74,22 @@ def run(before, flag, after):
 
 
 @pytest.fixture(scope="module")
-def runs():
-    """The process of each order; two at a time, since each takes seconds to import TensorFlow."""
+def runs(request):
+    """The process of each selected order; two at a time, since TensorFlow takes seconds."""
+    selected = [
+        item.callspec.params["order"]
+        for item in request.session.items
+        if "runs" in item.fixturenames
+    ]
     with ThreadPoolExecutor(2) as pool:
-        orders = [order[:3] for order in ORDERS.values()]
-        return dict(zip(ORDERS, pool.map(lambda order: run(*order), orders), strict=True))
+        results = pool.map(lambda order: run(*ORDERS[order][:3]), selected)
+        return dict(zip(selected, results, strict=True))
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param(order, marks=pytest.mark.slow) if order in SLOW else order for order in ORDERS],
+)
 def test_order_of_imports_works_or_says_which_line_to_move(order, runs):
     result = runs[order]
     assert result.returncode == 0, result.stderr

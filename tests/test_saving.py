@@ -111,11 +111,18 @@ def test_fit_and_a_custom_loop_do_the_same(kind, data):
         assert "kernel" not in a.name or np.abs(a.numpy()).max() <= 1
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES.values(), ids=SUFFIXES)
-@every_kind
+def kinds_and_suffixes():
+    for kind in KINDS:
+        for name, suffix in SUFFIXES.items():
+            # Keras saves no subclassed model as .h5.
+            if kind is not Subclassed or name != "h5":
+                slow = name == "saved_model" and kind in (functional, nested, time_distributed)
+                marks = [pytest.mark.slow] if slow else []
+                yield pytest.param(kind, suffix, id=f"{kind.__name__.lower()}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [*kinds_and_suffixes()])
 def test_loaded_model_predicts_and_trains_on(kind, suffix, data, tmp_path):
-    if kind is Subclassed and suffix == ".h5":
-        pytest.skip("Keras saves no subclassed model as .h5.")
     model = compiled(kind)
     model.run_eagerly = True
     model.train_on_batch(*data)
