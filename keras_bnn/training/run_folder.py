@@ -115,7 +115,8 @@ class RunFolder:
 def _restore(checkpoint, prefix: str) -> None:
     try:
         checkpoint.restore(prefix).assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    # TensorFlow's reader of checkpoints raises the LookupError for files cut short.
+    except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
         reason = textwrap.shorten(str(error), 200, placeholder=" …")
         raise InputError(
             f"{prefix} does not fit this model, or is damaged ({reason}). Resume with the model "
