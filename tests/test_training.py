@@ -302,7 +302,7 @@ def test_a_folder_with_a_run_needs_resume(digits, copied):
 
 def test_resume_needs_a_run(digits, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InputError, match=rr"no run in .* to resume"):
+        with pytest.raises(InputError, match=r"no run in .* to resume"):
             train(tiny, digits, folder, **SETTINGS, resume=True)
     assert list(tmp_path.iterdir()) == []
 
