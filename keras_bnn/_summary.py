@@ -3,8 +3,6 @@
 import math
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from keras_bnn import bits
 from keras_bnn._keras import keras, larq
 from keras_bnn.probe import BinaryKernel, LayerUse, probe, quantized_kernels
@@ -12,6 +10,13 @@ from keras_bnn.signature import signature_of
 from keras_bnn.tables import aligned
 
 _BATCH = 2
+_LOCAL = (keras.layers.LocallyConnected1D, keras.layers.LocallyConnected2D)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_1BIT = (larq.layers.QuantConv1D, larq.layers.QuantConv2D, larq.layers.QuantDense)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,10 @@ def summary(model) -> Summary:
     positions of its output (of its input for transposed convolutions); an open height, width or
     length counts as 32. Bytes are those of the exported file: one bit a weight, in whole 32-bit
     words for each tap of a convolution's kernel, where the layer becomes 1-bit; float32 elsewhere,
-    also for binary kernels with a real input.
+    also for binary kernels with a real input. A 1-bit dense layer behind a Flatten is stored pixel
+    by pixel, so it takes more bytes where the map's channels are no multiple of 32. Layers become
+    1-bit if they are dense, 1-D or 2-D convolutions, with channels last and, where they have
+    groups, a multiple of 32 channels in each. Recurrent layers are not listed.
 
     Args:
         model: A built Keras 2 model.
@@ -130,55 +138,74 @@ def summary(model) -> Summary:
     batch = signature_of(model).specs[0].shape[0] or _BATCH
     uses = probe(model, batch)
     layers = [_layer(use, batch) for use in uses]
-    kernels = sum(math.prod(kernel.shape) for use in uses for kernel in _kernels(use.layer))
-    return Summary(model.name, layers, model.count_params(), 4 * kernels)
+    weights = sum(math.prod(kernel.shape) for use in uses for kernel in _kernels(use).values())
+    return Summary(model.name, layers, model.count_params(), 4 * weights)
 
 
 def _layer(use: LayerUse, batch: int) -> LayerSummary:
-    kernel = BinaryKernel.of(use.layer)
-    weight_bits = 1 if kernel is not None else _bits_of_quantizer(use.layer)
-    macs = _macs(use, batch)
-    is_binary = use.binary_input and kernel is not None
+    macs = {name: _macs(use, kernel) // batch for name, kernel in _kernels(use).items()}
+    binary = _binary_kernel(use) if use.binary_input else None
+    # What reaches the pointwise kernel of a separable layer is the depthwise product, so real.
+    binary_macs = macs[binary] if binary else 0
     return LayerSummary(
         name=use.label,
         kind=type(use.layer).__name__,
         input_shape=use.input_shapes[0][1:],
         output_shape=use.output_shapes[0][1:],
-        weight_bits=weight_bits,
+        weight_bits=max(_weight_bits(use, name) for name in macs),
         input_bits=1 if use.binary_input else 32,
         parameters=use.layer.count_params(),
-        binary_macs=macs if is_binary else 0,
-        float_macs=0 if is_binary else macs,
-        kernel_bytes=_kernel_bytes(use, is_binary),
+        binary_macs=binary_macs,
+        float_macs=sum(macs.values()) - binary_macs,
+        kernel_bytes=_kernel_bytes(use, binary is not None),
     )
 
 
-def _kernels(layer) -> list:
-    return [weight for weight in layer.weights if "kernel" in weight.name]
+def _kernels(use: LayerUse) -> dict:
+    """Its kernels by the last part of their names, as `quantized_kernels` has them."""
+    named = {weight.name.split("/")[-1].split(":")[0]: weight for weight in use.layer.weights}
+    return {name: weight for name, weight in named.items() if "kernel" in name}
 
 
-def _bits_of_quantizer(layer) -> int:
-    precisions = [variable.precision for variable in quantized_kernels(layer).values()]
-    return max((precision or 32 for precision in precisions), default=32)
+def _binary_kernel(use: LayerUse) -> str | None:
+    """The name of the kernel that multiplies its input, if that one is binary."""
+    name = next(iter(_kernels(use)))
+    is_binary = name in quantized_kernels(use.layer) and BinaryKernel.of(use.layer) is not None
+    return name if is_binary else None
 
 
-def _macs(use: LayerUse, batch: int) -> int:
+def _weight_bits(use: LayerUse, name: str) -> int:
+    if name == _binary_kernel(use):
+        return 1
+    variable = quantized_kernels(use.layer).get(name)
+    # larq's NoOp only marks a kernel, which stays real.
+    if variable is None or isinstance(variable.quantizer, larq.quantizers.NoOp):
+        return 32
+    return variable.precision or 32
+
+
+def _macs(use: LayerUse, kernel) -> int:
+    """Multiply-accumulates with `kernel` over all calls, for a whole batch."""
     layer = use.layer
-    weights = sum(math.prod(kernel.shape) for kernel in _kernels(layer))
-    if isinstance(layer, (keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)):
-        positions = sum(math.prod(shape) // shape[-1] for shape in use.input_shapes)
-    else:
-        axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
-        positions = sum(math.prod(shape) // shape[axis] for shape in use.output_shapes)
-    return weights * positions // batch
+    weights = math.prod(kernel.shape)
+    if isinstance(layer, _LOCAL):
+        # Every position has weights of its own.
+        return weights * sum(shape[0] for shape in use.output_shapes)
+    shapes = use.input_shapes if isinstance(layer, _TRANSPOSED) else use.output_shapes
+    axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+    return weights * sum(math.prod(shape) // shape[axis] for shape in shapes)
 
 
 def _kernel_bytes(use: LayerUse, is_binary: bool) -> int:
-    shapes = [tuple(kernel.shape) for kernel in _kernels(use.layer)]
-    becomes_1bit = is_binary and isinstance(
-        use.layer, (larq.layers.QuantConv1D, larq.layers.QuantConv2D, larq.layers.QuantDense)
+    layer, shapes = use.layer, [kernel.shape for kernel in _kernels(use).values()]
+    becomes_1bit = (
+        is_binary
+        and isinstance(layer, _1BIT)
+        and getattr(layer, "data_format", "channels_last") == "channels_last"
+        # LCE's converter takes groups of whole words only.
+        and (getattr(layer, "groups", 1) == 1 or shapes[0][-2] % 32 == 0)
     )
     if not becomes_1bit:
         return 4 * sum(map(math.prod, shapes))
     *taps, inputs, outputs = shapes[0]
-    return int(4 * np.prod(taps, dtype=int) * bits.words_for(inputs) * outputs)
+    return 4 * math.prod(taps) * bits.words_for(inputs) * outputs

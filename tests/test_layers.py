@@ -146,11 +146,15 @@ class TestEveryLayer:
         else:
             np.testing.assert_array_equal(found, expected)
 
-    def test_graph_and_eager_outputs_agree(self, cls, arguments, shape, generator):
+    def test_graph_and_quantized_scope_change_nothing(self, cls, arguments, shape, generator):
         layer, x = built(cls, arguments, shape, generator)
         symbolic = layer(keras.Input(shape))
         assert symbolic.shape == layer.compute_output_shape((None, *shape))
         np.testing.assert_allclose(tf.function(layer)(x), layer(x), rtol=1e-6, atol=1e-6)
+        # There the kernel itself reads ±1, of which every scale is 1.
+        with larq.context.quantized_scope(True):
+            inside = layer(x)
+        np.testing.assert_array_equal(inside, layer(x))
 
     def test_configuration_round_trips(self, cls, arguments, shape, generator):
         layer = make(cls, arguments)
@@ -190,8 +194,7 @@ class TestEveryLayer:
             optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         after = layer.get_weights()[0]
         assert (after != before).any()
-        assert np.abs(after).max() == 1
-        assert np.abs(after).min() < 1
+        assert np.abs(after).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -252,16 +255,6 @@ def test_gradient_reaches_the_latent_weights_through_the_scale(
     through_scale = slope / len(latent) * (upstream * (signs @ sign(latent))).sum(axis=0)
     expected = through_sign + through_scale
     np.testing.assert_allclose(found.reshape(-1, 6), expected, rtol=1e-5, atol=1e-5)
-
-
-@every_layer
-def test_scale_comes_from_latent_weights_inside_a_quantized_scope(cls, arguments, shape, generator):
-    layer, x = built(cls, arguments, shape, generator)
-    with larq.context.quantized_scope(True):
-        inside = layer(x)
-        compiled = tf.function(layer)(x)
-    np.testing.assert_array_equal(inside, layer(x))
-    np.testing.assert_allclose(compiled, layer(x), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -329,3 +322,14 @@ def test_open_heights_and_widths_are_taken(arguments, generator):
     layer, x = built(layers.BinaryConv2D, arguments, IMAGE, generator)
     open_layer = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 4])])
     np.testing.assert_array_equal(open_layer(x), expected_output(layer, x))
+
+
+@pytest.mark.parametrize("arguments", [{"padding": "same"}, ALL], ids=["same", "all"])
+def test_channels_first_is_the_same_layer(arguments, generator):
+    layer, x = built(layers.BinaryConv2D, arguments, IMAGE, generator)
+    first = make(layers.BinaryConv2D, arguments, data_format="channels_first")
+    first.build((None, IMAGE[2], *IMAGE[:2]))
+    first.set_weights(layer.get_weights())
+    # On a CPU only compiled convolutions take channels first.
+    outputs = tf.function(first, jit_compile=True)(np.moveaxis(x, -1, 1))
+    np.testing.assert_allclose(np.moveaxis(outputs, 1, -1), layer(x), rtol=1e-5, atol=1e-6)

@@ -3,9 +3,11 @@
 import json
 
 import larq
+import pytest
 import tensorflow as tf
 
 import keras_bnn as kb
+from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
 
 layers = tf.keras.layers
@@ -85,6 +87,95 @@ def test_other_layers_count_too():
         "depthwise": 8 * 10 * 3 * 3 * 4,
         "transposed": 8 * 10 * 2 * 2 * 4 * 6,
     }
+
+
+def test_separable_layers_multiply_a_real_value_with_their_second_kernel():
+    depthwise = {
+        "input_quantizer": "ste_sign",
+        "depthwise_quantizer": "ste_sign",
+        "depthwise_constraint": "weight_clip",
+    }
+    pointwise = {"pointwise_quantizer": "ste_sign", "pointwise_constraint": "weight_clip"}
+    model = tf.keras.Sequential(
+        [
+            larq.layers.QuantSeparableConv2D(
+                6, 3, **depthwise, **pointwise, input_shape=(9, 9, 4), name="both"
+            ),
+            larq.layers.QuantSeparableConv2D(
+                5, 3, input_quantizer="ste_sign", **pointwise, name="pointwise"
+            ),
+            layers.SeparableConv2D(7, 3, depth_multiplier=2, name="real"),
+        ]
+    )
+    found = _by_name(model)
+    assert {name: (s.binary_macs, s.float_macs) for name, s in found.items()} == {
+        "both": (7 * 7 * 3 * 3 * 4, 7 * 7 * 4 * 6),
+        "pointwise": (0, 5 * 5 * (3 * 3 * 6 + 6 * 5)),
+        "real": (0, 3 * 3 * (3 * 3 * 5 * 2 + 10 * 7)),
+    }
+    assert [s.kernel_bytes for s in found.values()] == [4 * 60, 4 * 84, 4 * 160]
+
+
+def test_groups_of_whole_words_become_1bit_and_others_stay_float():
+    model = tf.keras.Sequential(
+        [
+            BinaryConv2D(128, 3, groups=2, input_shape=(5, 5, 64), name="words"),
+            BinaryConv2D(8, 1, groups=8, name="parts"),
+        ]
+    )
+    found = _by_name(model)
+    assert found["words"].kernel_bytes == 4 * 3 * 3 * 1 * 128
+    assert found["words"].binary_macs == 3 * 3 * 3 * 3 * 32 * 128
+    assert found["parts"].kernel_bytes == 4 * 16 * 8
+    assert found["parts"].binary_macs == 3 * 3 * 16 * 8
+
+
+def test_layers_with_unusual_positions():
+    model = tf.keras.Sequential(
+        [
+            layers.Conv1DTranspose(6, 4, strides=2, input_shape=(10, 3), name="transposed"),
+            layers.LocallyConnected1D(2, 3, name="local"),
+            layers.Dense(4, name="rows"),
+        ]
+    )
+    macs = {name: s.float_macs for name, s in _by_name(model).items()}
+    assert macs == {
+        "transposed": 10 * 4 * 6 * 3,
+        # 22 steps, of which 20 windows each have 3 × 6 × 2 weights of their own.
+        "local": 20 * 3 * 6 * 2,
+        "rows": 20 * 2 * 4,
+    }
+
+
+def test_shared_layers_count_each_call_and_names_only_kernels():
+    inputs = tf.keras.Input((16,))
+    shared = BinaryDense(16, use_bias=True, name="kernel_of_two")
+    model = tf.keras.Model(inputs, shared(shared(inputs)))
+    (layer,) = kb.summary(model).layers
+    assert layer.binary_macs == 2 * 16 * 16
+    assert layer.parameters == 16 * 16 + 16
+    assert layer.kernel_bytes == 4 * 16
+
+
+def test_a_kernel_that_is_only_marked_is_real():
+    marked = larq.quantizers.NoOp(precision=1)
+    (layer,) = kb.summary(
+        tf.keras.Sequential([BinaryDense(16, kernel_quantizer=marked, input_shape=(16,))])
+    ).layers
+    assert (layer.weight_bits, layer.input_bits, layer.binary_macs) == (32, 1, 0)
+
+
+def test_open_sizes_count_as_32_and_fixed_batches_as_one_sample():
+    opened = tf.keras.Sequential([BinaryConv2D(4, 1, input_shape=(None, None, 2))])
+    assert kb.summary(opened).binary_macs == 32 * 32 * 2 * 4
+    fixed = tf.keras.Sequential([tf.keras.Input((3,), batch_size=5), BinaryDense(4)])
+    assert kb.summary(fixed).binary_macs == 3 * 4
+
+
+def test_unbuilt_models_are_refused_in_one_line():
+    with pytest.raises(InputError) as error:
+        kb.summary(tf.keras.Sequential([BinaryDense(4)]))
+    assert "\n" not in str(error.value)
 
 
 def test_bytes_are_those_of_the_exported_file(tmp_path):
