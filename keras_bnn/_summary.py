@@ -136,7 +136,7 @@ def summary(model) -> Summary:
     (1, 1, 132, 32)
     """
     batch = signature_of(model).specs[0].shape[0] or _BATCH
-    uses = probe(model, batch)
+    uses = [use for use in probe(model, batch) if _kernels(use)]
     layers = [_layer(use, batch) for use in uses]
     weights = sum(math.prod(kernel.shape) for use in uses for kernel in _kernels(use).values())
     return Summary(model.name, layers, model.count_params(), 4 * weights)

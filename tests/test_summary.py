@@ -150,7 +150,8 @@ def test_layers_with_unusual_positions():
 def test_shared_layers_count_each_call_and_names_only_kernels():
     inputs = tf.keras.Input((16,))
     shared = BinaryDense(16, use_bias=True, name="kernel_of_two")
-    model = tf.keras.Model(inputs, shared(shared(inputs)))
+    normalized = layers.BatchNormalization(name="kernel_norm")(shared(shared(inputs)))
+    model = tf.keras.Model(inputs, normalized)
     (layer,) = kb.summary(model).layers
     assert layer.binary_macs == 2 * 16 * 16
     assert layer.parameters == 16 * 16 + 16
