@@ -14,7 +14,7 @@ import pytest
 
 import keras_bnn as kb
 from keras_bnn import cli
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data.dataset import Dataset, Split
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
@@ -123,15 +123,16 @@ def assert_same_end(trained, whole):
     """Weights, optimizer and every figure are equal bit for bit."""
     assert trained.epochs == whole.epochs
     assert trained.test_accuracy == whole.test_accuracy
-    model, expected = (kb.load_model(run.model_path) for run in (trained, whole))
-    for kind in ("weights", "optimizer.variables"):
-        ours, theirs = (
-            functools.reduce(getattr, kind.split("."), one) for one in (model, expected)
-        )
-        ours, theirs = (one() if callable(one) else one for one in (ours, theirs))
-        assert len(ours) == len(theirs) > 0
-        for a, b in zip(ours, theirs, strict=True):
-            assert a.numpy().tobytes() == b.numpy().tobytes(), a.name
+    # Not the signs of binary kernels, which larq shows in a scope that an error left open.
+    with larq.context.quantized_scope(False):
+        model, expected = (kb.load_model(run.model_path) for run in (trained, whole))
+        for ours, theirs in (
+            (model.weights, expected.weights),
+            (model.optimizer.variables, expected.optimizer.variables),
+        ):
+            assert len(ours) == len(theirs) > 0
+            for a, b in zip(ours, theirs, strict=True):
+                assert a.numpy().tobytes() == b.numpy().tobytes(), a.name
     histories = [
         json.loads((run.model_path.parent / "history.json").read_text()) for run in (trained, whole)
     ]
@@ -177,7 +178,7 @@ def test_a_killed_run_with_random_layers_ends_where_an_uninterrupted_one_does(di
     check_killed_run(random, digits, whole, tmp_path / "run")
 
 
-@pytest.mark.parametrize("build", [linear, random], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", [linear, pytest.param(random, marks=pytest.mark.slow)])
 def test_a_history_one_epoch_ahead_of_the_checkpoint(build, tmp_path, monkeypatch):
     options = {**BRIEF, "epochs": 3}
     whole = train(build, few(), tmp_path / "whole", **options)
@@ -191,6 +192,7 @@ def test_a_history_one_epoch_ahead_of_the_checkpoint(build, tmp_path, monkeypatc
     assert_same_end(train(build, few(), tmp_path / "run", **options, resume=True), whole)
 
 
+@pytest.mark.slow
 def test_random_layers_draw_other_numbers_in_every_epoch(tmp_path):
     class Outputs(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -209,6 +211,14 @@ def test_a_history_without_checkpoints_starts_from_the_first_epoch(digits, whole
     lines = []
     trained = train(tiny, digits, copied, **SETTINGS, resume=True, progress=lines.append)
     assert len(lines) == 3
+    assert_same_end(trained, whole)
+
+
+def test_an_error_of_a_layer_before_changes_nothing(digits, whole, tmp_path, monkeypatch):
+    # What larq leaves behind in this thread where a quantized layer raises.
+    monkeypatch.setattr(larq.context._quantized_scope, "should_quantize", True)
+    trained = train(tiny, digits, tmp_path / "run", **SETTINGS)
+    monkeypatch.undo()
     assert_same_end(trained, whole)
 
 
@@ -273,9 +283,9 @@ def test_the_learning_rate_ends_at_zero(whole):
     assert float(schedule(optimizer.iterations)) == pytest.approx(0, abs=1e-9)
 
 
-def test_another_seed_is_another_run(tmp_path):
-    runs = [train(linear, few(), tmp_path / str(seed), **BRIEF, seed=seed) for seed in (0, 1)]
-    assert runs[0].epochs != runs[1].epochs
+def test_another_seed_is_another_run(brief, tmp_path):
+    other = train(linear, few(), tmp_path / "run", **BRIEF, seed=1)
+    assert other.epochs != brief.epochs
 
 
 def test_defaults_are_those_of_the_recipe(tmp_path, monkeypatch):
@@ -340,43 +350,45 @@ def refused(folder, build, **options) -> str:
     return str(error.value)
 
 
-def half_run(folder, build):
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory):
+    return train(linear, few(), tmp_path_factory.mktemp("brief") / "run", **BRIEF)
+
+
+@pytest.fixture
+def half_run(brief, tmp_path):
     """A run of which only the checkpoint and the history of its epoch are left."""
-    train(build, few(), folder, **BRIEF)
+    folder = shutil.copytree(brief.model_path.parent, tmp_path / "run")
     (folder / "model.keras").unlink()
     return folder
 
 
-def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
-    folder = half_run(tmp_path / "run", functools.partial(linear, width=3))
-    for width in (4, None):
-        message = refused(folder, functools.partial(linear, width=width), resume=True)
-        assert "does not fit this model" in message
+def test_a_checkpoint_of_another_network_is_one_line(half_run):
+    # Partial functions count as the function that they call.
+    for build in (functools.partial(linear, width=4), functools.partial(linear, width=2)):
+        assert "does not fit this model" in refused(half_run, build, resume=True)
 
 
 @pytest.mark.parametrize("kind", ["*.index", "*.data*"])
-def test_a_damaged_checkpoint_is_one_line(kind, tmp_path):
-    folder = half_run(tmp_path / "run", linear)
-    path = next((folder / "checkpoints").glob(kind))
+def test_a_damaged_checkpoint_is_one_line(kind, half_run):
+    path = next((half_run / "checkpoints").glob(kind))
     for data in (path.read_bytes()[:20], b""):
         path.write_bytes(data)
-        assert str(folder) in refused(folder, linear, resume=True)
+        assert str(half_run) in refused(half_run, linear, resume=True)
     path.unlink()
-    assert str(folder) in refused(folder, linear, resume=True)
+    assert str(half_run) in refused(half_run, linear, resume=True)
 
 
 @pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b"[]"])
 @pytest.mark.parametrize("name", ["settings.json", "history.json"])
-def test_a_damaged_file_of_the_run_is_one_line(name, data, tmp_path):
-    folder = half_run(tmp_path / "run", linear)
-    (folder / name).write_bytes(data)
-    assert str(folder / name) in refused(folder, linear, resume=True)
+def test_a_damaged_file_of_the_run_is_one_line(name, data, half_run):
+    (half_run / name).write_bytes(data)
+    assert str(half_run / name) in refused(half_run, linear, resume=True)
 
 
-def test_a_checkpoint_without_its_history_is_one_line(tmp_path):
-    folder = half_run(tmp_path / "run", linear)
-    (folder / "history.json").unlink()
-    assert "history.json holds 0 epochs" in refused(folder, linear, resume=True)
+def test_a_checkpoint_without_its_history_is_one_line(half_run):
+    (half_run / "history.json").unlink()
+    assert "history.json holds 0 epochs" in refused(half_run, linear, resume=True)
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate"])

@@ -1,8 +1,6 @@
 """The float network that a binary one is compared with."""
 
-import larq
-
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, larq
 from keras_bnn.errors import InputError
 
 _ONLY_OF_BINARY_LAYERS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_bnn import models
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
 from keras_bnn.errors import InputError
@@ -91,7 +91,10 @@ def train(
     run = RunFolder(Path(folder), _settings(model, dataset, recipe, seed), resume)
     history = run.finished()
     if history is None:
-        history = _train(model, dataset, run, recipe, seed, callbacks, progress)
+        # larq leaves its scope open where a layer raises: from then on, the kernels of this process
+        # read as their signs, and those would be trained and saved.
+        with larq.context.quantized_scope(False):
+            history = _train(model, dataset, run, recipe, seed, callbacks, progress)
     return Trained(run.model_path, history["epochs"], history["test_accuracy"])
 
 
