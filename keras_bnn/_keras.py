@@ -4,9 +4,11 @@ larq is written for Keras 2, and TensorFlow chooses its Keras when it is importe
 needs TensorFlow, Keras or larq imports `tf`, `keras` or `larq` from here.
 """
 
+import contextlib
 import importlib.util
 import inspect
 import os
+from collections.abc import Iterator
 from typing import Any
 
 _INSTALL = 'pip install "keras-bnn[train]"'
@@ -49,6 +51,26 @@ if ".".join(keras.__version__.split(".")[:2]) != _minor:
 import larq  # noqa: E402  (only now: without Keras 2 its own import fails, with an error of larq's)
 
 __all__ = ["from_registered", "keras", "larq", "tf"]
+
+
+@contextlib.contextmanager
+def _quantized_scope(quantize: bool) -> Iterator[bool]:
+    """Larq's own, but closed by an exception too.
+
+    larq 0.14 leaves it open when a layer's call fails. From then on every kernel of that thread
+    reads as ±1, and those signs are what is trained and saved.
+    """
+    scope = larq.context._quantized_scope
+    backup = larq.context.should_quantize()
+    scope.should_quantize = quantize
+    try:
+        yield quantize
+    finally:
+        scope.should_quantize = backup
+
+
+# larq's layers look it up there at every call.
+larq.context.quantized_scope = _quantized_scope
 
 
 def from_registered(configuration: dict) -> Any:
