@@ -27,7 +27,10 @@ _OTHERWISE = Recipe(epochs=20, batch_size=64, learning_rate=5e-3)
 
 
 def recipe_for(dataset_name: str) -> Recipe:
-    """The recipe for a data set, chosen on its validation examples.
+    """The recipe for a data set.
+
+    The one for `digits` was picked from six with their test accuracy in view, so test figures on
+    digits are slightly optimistic. The learning rate of the others is the same; on Fashion-MNIST two were tried.
 
     >>> recipe_for("digits").batch_size
     32
