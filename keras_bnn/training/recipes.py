@@ -30,7 +30,8 @@ def recipe_for(dataset_name: str) -> Recipe:
     """The recipe for a data set.
 
     The one for `digits` was picked from six with their test accuracy in view, so test figures on
-    digits are slightly optimistic. The learning rate of the others is the same; on Fashion-MNIST two were tried.
+    digits are slightly optimistic. The others share its learning rate; on Fashion-MNIST two were
+    tried.
 
     >>> recipe_for("digits").batch_size
     32
