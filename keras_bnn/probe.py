@@ -143,13 +143,8 @@ def probe(model, batch: int = 2) -> list[LayerUse]:
     order = itertools.count()
     calls = {use.layer: _recording(use, order) for use in uses}
     inputs = [tf.constant(array) for array in signature.random_inputs(batch, _SEED)]
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        with replaced_calls(calls):
-            model(signature.pack(inputs), training=False)
-    finally:
-        tf.config.run_functions_eagerly(eagerly)
+    with replaced_calls(calls), inner_functions_inlined():
+        model(signature.pack(inputs), training=False)
     used = [use for use in uses if use.input_shapes]
     return sorted(used, key=lambda use: use.first_call)
 
@@ -180,6 +175,17 @@ def _recording(use: LayerUse, order: Iterator[int]) -> Callable:
         return outputs
 
     return call
+
+
+@contextlib.contextmanager
+def inner_functions_inlined() -> Iterator[None]:
+    """Lets a `tf.function` inside the model run as plain Python code of what calls it."""
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
 
 
 @contextlib.contextmanager

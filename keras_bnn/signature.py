@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
+from keras_bnn.inputs import in_order
 
 # Stands in for a height, width or length that the model leaves open.
 OPEN_DIMENSION = 32
@@ -60,20 +61,11 @@ class Signature:
         Raises:
             InputError: If their number, names, shapes or types do not fit the model.
         """
-        if isinstance(inputs, dict):
-            if set(inputs) != set(self.input_names):
-                raise InputError(
-                    f"The inputs are named {sorted(map(str, inputs))}, expected "
-                    f"{sorted(self.input_names)}."
-                )
-            inputs = [inputs[name] for name in self.input_names]
-        elif not isinstance(inputs, (list, tuple)):
-            inputs = [inputs]
-        if len(inputs) != len(self.specs):
-            raise InputError(f"Got {len(inputs)} inputs, expected {len(self.specs)}.")
         return [
             _as_array(name, spec, array)
-            for name, spec, array in zip(self.input_names, self.specs, inputs, strict=True)
+            for name, spec, array in zip(
+                self.input_names, self.specs, in_order(inputs, self.input_names), strict=True
+            )
         ]
 
 

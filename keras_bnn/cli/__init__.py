@@ -22,10 +22,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         _app()()
-    except InputError as error:
-        _fail(error)
-    except ImportError as error:
-        # What the packages behind the extra `train` raise when they are missing.
+    # Missing packages of the extra `train` raise the second.
+    except (InputError, ImportError) as error:
         _fail(error)
 
 

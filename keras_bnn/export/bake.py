@@ -7,8 +7,7 @@ converter's passes take minutes and gigabytes over large constants, and leave ke
 and more to be quantized again at every inference.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import larq
@@ -18,7 +17,7 @@ from keras_bnn._keras import keras, tf
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.products import convolve, multiply_dense
-from keras_bnn.probe import BinaryKernel, LayerUse, replaced_calls
+from keras_bnn.probe import BinaryKernel, LayerUse, inner_functions_inlined, replaced_calls
 from keras_bnn.signature import Signature, output_names
 
 
@@ -57,20 +56,10 @@ def bake(model, signature: Signature, uses: list[LayerUse]) -> Baked:
         return {f"output_{i:04}": out for i, out in enumerate(tf.nest.flatten(outputs))}
 
     specs = [tf.TensorSpec(spec.shape, spec.dtype) for spec in signature.specs]
-    with replaced_calls(calls), inner_functions_traced_in():
+    # The rules see a flat graph.
+    with replaced_calls(calls), inner_functions_inlined():
         function = tf.function(serve, autograph=False).get_concrete_function(*specs)
     return Baked(TracedGraph(function), signature.input_names, names, kernels)
-
-
-@contextlib.contextmanager
-def inner_functions_traced_in() -> Iterator[None]:
-    """Lets functions inside the model be traced into its graph, which rules see flat."""
-    eagerly = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(eagerly)
 
 
 def can_be_baked(layer) -> bool:

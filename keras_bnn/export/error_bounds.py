@@ -68,6 +68,7 @@ class ErrorBounds:
         self.unbounded: set[str] = set()
         self._read = {_key(ref) for node in graph.nodes.values() for ref in node.inputs}
         self._read |= {_key(reference) for reference in graph.outputs}
+        self._free = self._names_without_inputs()
         self._add_constants()
         for node in graph.ordered():
             self._add(node)
@@ -85,10 +86,19 @@ class ErrorBounds:
             for s, n in zip(sums, self._roundings, strict=True)
         ]
 
+    def _names_without_inputs(self) -> set[str]:
+        """The nodes that depend on no input of the graph."""
+        free: set[str] = set()
+        for node in self._graph.ordered():
+            if node.name not in self._graph.inputs and all(
+                split(reference)[0] in free for reference in node.inputs
+            ):
+                free.add(node.name)
+        return free
+
     def _add_constants(self) -> None:
         """What depends on no input is computed once, and rounded a few times."""
-        graph = self._graph
-        free = {node.name for node in graph.ordered() if not graph.depends_on_inputs(node.name)}
+        graph, free = self._graph, self._free
         computed = [
             reference
             for node in graph.nodes.values()
@@ -106,7 +116,7 @@ class ErrorBounds:
     def _add(self, node: Node) -> None:
         for index in range(len(node.outputs)):
             key = f"{node.name}:{index}"
-            if key in self._read and self._graph.depends_on_inputs(node.name):
+            if key in self._read and node.name not in self._free:
                 self._known[key] = self._magnitude(node, index)
 
     def _magnitude(self, node: Node, index: int) -> Magnitude:
@@ -123,8 +133,8 @@ class ErrorBounds:
             return Magnitude(f"{node.name}:{index}", None)
         return handler(self, node)
 
-    def _inputs(self, node: Node, count: int | None = None) -> list[Magnitude]:
-        return [self._known[_key(reference)] for reference in node.inputs[:count]]
+    def _inputs(self, node: Node) -> list[Magnitude]:
+        return [self._known[_key(reference)] for reference in node.inputs]
 
     def _same(self, node: Node, data: slice, roundings: int, index: int = 0) -> Magnitude:
         """The same operation on magnitudes."""
@@ -135,11 +145,9 @@ class ErrorBounds:
         self._result.nodes[copy.name] = copy
         return Magnitude(f"{copy.name}:{index}", _most(sources, roundings))
 
-    def _built(
-        self, compute: Callable, node: Node, roundings: int, count: int | None = None
-    ) -> Magnitude:
+    def _built(self, compute: Callable, node: Node, roundings: int) -> Magnitude:
         """`compute` on the magnitudes of the inputs."""
-        sources = self._inputs(node, count)
+        sources = self._inputs(node)
         references = [source.reference for source in sources]
         name = f"{node.name}/magnitude"
         return Magnitude(
@@ -162,7 +170,7 @@ class ErrorBounds:
         return self._known_sum_of_roundings(self._built(tf.multiply, node, 1), sources)
 
     def _quotient(self, node: Node) -> Magnitude:
-        if self._graph.depends_on_inputs(node.inputs[1]):
+        if split(node.inputs[1])[0] not in self._free:
             self.unbounded.add(node.op)
             return Magnitude(f"{node.name}:0", None)
         return self._built(tf.divide, node, 2)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from keras_bnn.export import reasons
 from keras_bnn.export.bake import Baked
-from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
+from keras_bnn.export.stored_kernels import StoredKernel
 from keras_bnn.probe import BinaryKernel, LayerUse
 from keras_bnn.tflite.graph import Graph
 
@@ -42,12 +42,13 @@ class LayerFate:
         return asdict(self)
 
 
-def name_after_layers(graph: Graph, uses: list[LayerUse], baked: Baked) -> None:
+def name_after_layers(
+    graph: Graph, uses: list[LayerUse], baked: Baked, stored: list[StoredKernel]
+) -> None:
     """Gives what a quantized layer computes in the file the layer's name.
 
     The converter names it after a neighbour, and cuts the name off.
     """
-    stored = stored_kernels(graph)
     for use in uses:
         for holder in _holders(baked.kernels.get(use.label), stored):
             (output,) = holder.operator.outputs
@@ -55,9 +56,10 @@ def name_after_layers(graph: Graph, uses: list[LayerUse], baked: Baked) -> None:
                 graph.subgraph.tensors[output].name = use.label.encode()
 
 
-def fates(graph: Graph, uses: list[LayerUse], baked: Baked) -> list[LayerFate]:
+def fates(
+    graph: Graph, uses: list[LayerUse], baked: Baked, stored: list[StoredKernel]
+) -> list[LayerFate]:
     """The fate of each quantized layer, in the order in which the model calls them."""
-    stored = stored_kernels(graph)
     return [_fate(graph, use, baked.kernels[use.label], stored) for use in uses if use.is_quantized]
 
 

@@ -10,6 +10,7 @@ from keras_bnn.export.convert import convert
 from keras_bnn.export.fates import FLOAT, LayerFate, fates, name_after_layers
 from keras_bnn.export.reasons import WRONGLY_1BIT
 from keras_bnn.export.rules import rewrite
+from keras_bnn.export.stored_kernels import stored_kernels
 from keras_bnn.probe import probe
 from keras_bnn.signature import signature_of
 from keras_bnn.tables import aligned
@@ -94,11 +95,12 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     baked = bake(model, signature, uses)
     rewrite(baked.graph)
     file = Graph(read(convert(baked.graph, baked.input_names, baked.output_names)))
-    layers = fates(file, uses, baked)
+    stored = stored_kernels(file)
+    layers = fates(file, uses, baked, stored)
     refused = [fate for fate in layers if _is_refused(fate, allow_float)]
     if refused:
         raise ExportError(refused)
-    name_after_layers(file, uses, baked)
+    name_after_layers(file, uses, baked, stored)
     data = write(file.model)
     files.write_atomically(path, data)
     return Exported(Path(path), len(data), layers)

@@ -3,6 +3,7 @@ import os
 import numpy as np
 
 from keras_bnn.errors import InputError
+from keras_bnn.inputs import in_order
 from keras_bnn.runtime.engines import LCE_KERNELS, LceEngine, LiteRTEngine
 from keras_bnn.tflite.file import read, write
 from keras_bnn.tflite.graph import Graph
@@ -75,22 +76,11 @@ class Interpreter:
         return dict(zip(self.output_names, outputs, strict=True))
 
     def _checked(self, inputs) -> list[np.ndarray]:
-        if isinstance(inputs, dict):
-            if set(inputs) != set(self.input_names):
-                raise InputError(
-                    f"The inputs are named {sorted(map(str, inputs))}, expected "
-                    f"{sorted(self.input_names)}."
-                )
-            inputs = [inputs[name] for name in self.input_names]
-        elif not isinstance(inputs, (list, tuple)):
-            inputs = [inputs]
-        if len(inputs) != len(self._inputs):
-            raise InputError(
-                f"Got {len(inputs)} inputs, expected {len(self._inputs)}: {list(self.input_names)}."
-            )
         arrays = [
             _as_array(name, tensor, value)
-            for (name, tensor), value in zip(self._inputs, inputs, strict=True)
+            for (name, tensor), value in zip(
+                self._inputs, in_order(inputs, self.input_names), strict=True
+            )
         ]
         batches = {len(array) for array in arrays}
         if len(batches) > 1:

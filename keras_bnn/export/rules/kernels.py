@@ -13,6 +13,8 @@ def apply(graph: TracedGraph) -> bool:
     """Folds kernels, with two values per channel as ±1 and a factor after the product."""
     changed = False
     for node in graph.of(*PRODUCTS):
+        if node.flag("transpose_b", "adj_y"):
+            continue
         reference = node.inputs[1]
         kernel = graph.constant(reference)
         if kernel is not None and (abs(kernel) == 1).all():
@@ -20,8 +22,6 @@ def apply(graph: TracedGraph) -> bool:
         if kernel is None and graph.depends_on_inputs(reference):
             continue
         values = graph.evaluate([reference])[0] if kernel is None else kernel
-        if node.flag("transpose_b", "adj_y"):
-            continue
         binary = BinaryKernel.from_values(values)
         if binary is None:
             if kernel is None:
