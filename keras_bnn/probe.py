@@ -11,12 +11,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import larq
 import numpy as np
-from larq.layers_base import BaseLayer
-from larq.quantized_variable import QuantizedVariable
 
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import keras, larq, tf
 from keras_bnn.signature import signature_of
 
 _SEED = 0
@@ -98,14 +95,15 @@ class LayerUse:
         )
 
 
-def quantized_kernels(layer) -> dict[str, QuantizedVariable]:
+def quantized_kernels(layer) -> dict:
     """The quantized variables of `layer` by attribute name (larq allows several)."""
     names = ("kernel", "depthwise_kernel", "pointwise_kernel")
     found = {name: getattr(layer, name, None) for name in names}
     return {
         name: variable
         for name, variable in found.items()
-        if isinstance(variable, QuantizedVariable) and variable.quantizer is not None
+        if isinstance(variable, larq.quantized_variable.QuantizedVariable)
+        and variable.quantizer is not None
     }
 
 
@@ -122,7 +120,7 @@ def layers_with_kernels(model) -> list[keras.layers.Layer]:
         for layer in model.submodules
         if isinstance(layer, keras.layers.Layer)
         and any("kernel" in weight.name for weight in layer.weights)
-        and (isinstance(layer, BaseLayer) or not _has_inner_layers(layer))
+        and (isinstance(layer, larq.layers_base.BaseLayer) or not _has_inner_layers(layer))
     ]
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,11 +19,15 @@ WORKS = """
     assert layer(np.ones((1, 3), np.float32)).numpy().tolist() == [[3, 3]]
     """
 REFUSED = """
-    import keras_bnn
-    try:
-        keras_bnn.layers
-    except ImportError as error:
-        print(error)
+    import importlib, keras_bnn
+    said = set()
+    for name in ("layers", "demo", "export", "models", "probe", "saving", "training"):
+        try:
+            importlib.import_module(f"keras_bnn.{name}")
+            said.add(f"{name} can be imported")
+        except ImportError as error:
+            said.add(str(error))
+    print("\\n".join(said))
     # What only runs models needs neither Keras.
     import keras_bnn.bits, keras_bnn.reference, keras_bnn.tflite
     """
@@ -75,7 +80,12 @@ def run(before, flag, after):
         environment["TF_USE_LEGACY_KERAS"] = flag
     script = textwrap.dedent(before) + "\n" + textwrap.dedent(after)
     return subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", script],
+        env=environment,
+        # Python looks for modules here first, and is to find the installed package.
+        cwd=tempfile.gettempdir(),
+        capture_output=True,
+        text=True,
     )
 
 

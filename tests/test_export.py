@@ -286,3 +286,24 @@ def test_the_file_names_what_a_layer_computes_after_it(tmp_path):
     binary = [layer.name for layer in model.layers if "Binary" in type(layer).__name__]
     layers = kb.tflite.describe(tmp_path / "m.tflite").layers
     assert [layer.name for layer in layers if layer.kind == "1-bit"] == binary
+
+
+def test_a_plain_sign_is_exported_with_a_note_that_says_what_became_of_zero(tmp_path):
+    layers = [tf.keras.layers.Lambda(tf.sign), BinaryConv2D(8, 3, input_quantizer=None)]
+    model = tf.keras.Sequential([tf.keras.Input((6, 6, 32)), *layers])
+    exported, _ = networks.exported(model, tmp_path / "m.tflite")
+    (note,) = exported.notes
+    assert "0 at 0" in note
+    assert note in str(exported)
+    assert exported.to_dict()["notes"] == [note]
+    assert networks.exported(networks.bi_real(), tmp_path / "m.tflite")[0].notes == ()
+
+
+def test_a_file_that_the_reference_kernel_refuses_runs_on_another(tmp_path):
+    layer = BinaryConv2D(8, 3, padding="same", pad_values=0.0)
+    model = tf.keras.Sequential([tf.keras.Input((6, 6, 33)), layer])
+    networks.exported(model, tmp_path / "m.tflite")
+    interpreter = kb.runtime.Interpreter(tmp_path / "m.tflite")
+    assert interpreter.engine == "LCE (default)"
+    x = _with_zeros((2, 6, 6, 33))
+    assert (interpreter.predict(x) == model(x).numpy()).all()

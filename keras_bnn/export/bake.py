@@ -10,10 +10,7 @@ and more to be quantized again at every inference.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import larq
-from larq.layers_base import BaseLayer
-
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import keras, larq, tf
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.products import convolve, multiply_dense
@@ -70,10 +67,10 @@ def can_be_baked(layer) -> bool:
     if issubclass(cls, BinaryLayer):
         return cls.call is BinaryLayer.call
     if issubclass(cls, larq.layers.QuantDense):
-        return cls.call is BaseLayer.call
+        return cls.call is larq.layers_base.BaseLayer.call
     return (
         issubclass(cls, (larq.layers.QuantConv1D, larq.layers.QuantConv2D))
-        and cls.call is BaseLayer.call
+        and cls.call is larq.layers_base.BaseLayer.call
         and cls.convolution_op is keras.layers.Conv2D.convolution_op
     )
 

@@ -1,7 +1,6 @@
 """Why a layer is not 1-bit in the file, and what its author can change."""
 
-import larq
-
+from keras_bnn._keras import larq
 from keras_bnn.export.bake import can_be_baked
 from keras_bnn.export.stored_kernels import StoredKernel
 from keras_bnn.probe import LayerUse, quantized_kernels

@@ -40,11 +40,13 @@ class Exported:
         path: Where it is.
         bytes: Its size.
         layers: What became of each quantized layer, in the order of the model's calls.
+        notes: Where the file computes something else than the model, by intention.
     """
 
     path: Path
     bytes: int
     layers: list[LayerFate]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
@@ -52,6 +54,7 @@ class Exported:
             "path": str(self.path),
             "bytes": self.bytes,
             "layers": [fate.to_dict() for fate in self.layers],
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -60,7 +63,8 @@ class Exported:
             for fate in self.layers
         ]
         title = f"{self.path}: {self.bytes:,} bytes"
-        return "\n".join([title, aligned(rows, right=[2])] if rows else [title])
+        table = [aligned(rows, right=[2])] if rows else []
+        return "\n".join([title, *table, *(f"  note: {note}" for note in self.notes)])
 
 
 def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()) -> Exported:
@@ -103,7 +107,8 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     name_after_layers(file, uses, baked, stored)
     data = write(file.model)
     files.write_atomically(path, data)
-    return Exported(Path(path), len(data), layers)
+    notes = tuple(dict.fromkeys(baked.graph.notes))
+    return Exported(Path(path), len(data), layers, notes)
 
 
 def _check_names(allow_float: Sequence[str], names: list[str]) -> None:

@@ -130,7 +130,8 @@ def verify(
     ]
     cuts = [cut for cut in cuts if cut.candidates]
     tensors = sorted({tensor for cut in cuts for tensor in cut.candidates})
-    running = _engine(file, tensors, engine)
+    data = segments.with_tensors_as_outputs(file, tensors)
+    running = engine(data) if engine else engine_for(file, data)
     results = running.run([arrays[i] for i in order])
     outputs = [results[i] for i in back]
     packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
@@ -230,21 +231,6 @@ class _Comparison:
         )
         self.wrong_outputs += int((excess > 1).sum())
         self.largest_excess = max(self.largest_excess, float(excess.max(initial=0.0)))
-
-
-def _engine(file: Graph, tensors: list[int], engine: Callable | None):
-    data = segments.with_tensors_as_outputs(file, tensors)
-    if engine is not None:
-        return engine(data)
-    is_1bit = any(operator.name.startswith("Lce") for operator in file.operators)
-    refuses = any(
-        operator.name == "LceBconv2d"
-        and operator.options["padding"] == 0
-        and operator.options["pad_values"] == 0
-        and operator.options["channels_in"] % 2
-        for operator in file.operators
-    )
-    return engine_for(data, is_1bit, 1, "default" if refuses else "reference")
 
 
 def _order(what: str, of_model: tuple[str, ...], of_file: list[str]) -> list[int]:

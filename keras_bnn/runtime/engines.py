@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_bnn.tflite.graph import Graph
+
 # Larq Compute Engine's kernels for LceBconv2d. The reference kernel is right for every operator
 # but refuses true-zero padding of an odd number of channels; the others are wrong where such
 # padding meets a map smaller than the kernel, and the default one refuses groups.
@@ -62,8 +64,29 @@ class LiteRTEngine:
         ]
 
 
-def engine_for(data: bytes, is_1bit: bool, num_threads: int, lce_kernel: str):
-    """The engine that runs a file with (`is_1bit`) or without 1-bit operators."""
-    if is_1bit:
-        return LceEngine(data, num_threads, lce_kernel)
-    return LiteRTEngine(data, num_threads)
+def engine_for(graph: Graph, data: bytes, num_threads: int = 1, lce_kernel: str | None = None):
+    """The engine that runs a file.
+
+    Args:
+        graph: The file's graph.
+        data: The file.
+        num_threads: Threads for one prediction.
+        lce_kernel: A key of `LCE_KERNELS`. `None`: the reference kernel, or where that refuses
+            the file the default one.
+    """
+    if not any(operator.name.startswith("Lce") for operator in graph.operators):
+        return LiteRTEngine(data, num_threads)
+    if lce_kernel is None:
+        lce_kernel = "default" if _reference_refuses(graph) else "reference"
+    return LceEngine(data, num_threads, lce_kernel)
+
+
+def _reference_refuses(graph: Graph) -> bool:
+    """Whether true zeros surround an odd number of channels somewhere."""
+    return any(
+        operator.name == "LceBconv2d"
+        and operator.options["padding"] == 0
+        and operator.options["pad_values"] == 0
+        and operator.options["channels_in"] % 2
+        for operator in graph.operators
+    )

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_bnn.errors import InputError
 from keras_bnn.inputs import in_order
-from keras_bnn.runtime.engines import LCE_KERNELS, LceEngine, LiteRTEngine
+from keras_bnn.runtime.engines import LCE_KERNELS, engine_for
 from keras_bnn.tflite.file import read, write
 from keras_bnn.tflite.graph import Graph
 
@@ -16,8 +16,9 @@ class Interpreter:
         path_or_bytes: The file, or its contents.
         num_threads: Threads that one prediction may use, >= 1.
         lce_kernel: Which of LCE's kernels multiplies in files with 1-bit operators: a key of
-            `keras_bnn.runtime.engines.LCE_KERNELS`. The default is the one that is right for
-            every operator, not the fastest.
+            `keras_bnn.runtime.engines.LCE_KERNELS`. By default the reference kernel, which is
+            right for every operator it takes but not the fastest, or where it refuses the file
+            LCE's default one; `engine` says which.
 
     Attributes:
         input_names, output_names: In the order of the file.
@@ -38,22 +39,18 @@ class Interpreter:
         self,
         path_or_bytes: str | os.PathLike | bytes,
         num_threads: int = 1,
-        lce_kernel: str = "reference",
+        lce_kernel: str | None = None,
     ):
         if num_threads < 1:
             raise InputError(f"num_threads is {num_threads}, expected 1 or more.")
-        if lce_kernel not in LCE_KERNELS:
+        if lce_kernel is not None and lce_kernel not in LCE_KERNELS:
             raise InputError(f"lce_kernel is {lce_kernel!r}, expected one of {list(LCE_KERNELS)}.")
         model = read(path_or_bytes)
         graph = Graph(model)
         self._inputs = [(port.name, graph.tensor(port.tensor)) for port in graph.inputs]
         self.input_names = tuple(name for name, _ in self._inputs)
         self.output_names = tuple(port.name for port in graph.outputs)
-        data = write(model)
-        if any(operator.name.startswith("Lce") for operator in graph.operators):
-            self._engine = LceEngine(data, num_threads, lce_kernel)
-        else:
-            self._engine = LiteRTEngine(data, num_threads)
+        self._engine = engine_for(graph, write(model), num_threads, lce_kernel)
         self.engine = self._engine.name
 
     def predict(self, inputs) -> np.ndarray | dict[str, np.ndarray]:

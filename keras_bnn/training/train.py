@@ -91,8 +91,8 @@ def train(
     run = RunFolder(Path(folder), _settings(model, dataset, recipe, seed), resume)
     history = run.finished()
     if history is None:
-        # larq leaves its scope open where a layer raises: from then on, the kernels of this process
-        # read as their signs, and those would be trained and saved.
+        # Inside a quantized scope of the caller's, kernels would read as their signs, and those
+        # would be trained and saved.
         with larq.context.quantized_scope(False):
             history = _train(model, dataset, run, recipe, seed, callbacks, progress)
     return Trained(run.model_path, history["epochs"], history["test_accuracy"])
