@@ -156,5 +156,5 @@ def _side(path: Path, interpreter, test, kernel_bytes: int, timing: runtime.Timi
 
 
 def _accuracy(interpreter: runtime.Interpreter, split) -> float:
-    logits = interpreter.predict(split.images)
-    return float(np.mean(np.argmax(logits, axis=1) == split.labels))
+    logits = np.asarray(interpreter.predict(split.images))
+    return float(np.mean(logits.argmax(axis=1) == split.labels))

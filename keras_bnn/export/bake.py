@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from keras_bnn._keras import keras, larq, tf
-from keras_bnn.export.traced import TracedGraph
+from keras_bnn.export.traced import TracedGraph, frozen
 from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.products import convolve, multiply_dense
 from keras_bnn.probe import BinaryKernel, LayerUse, inner_functions_inlined, replaced_calls
@@ -77,11 +77,11 @@ def can_be_baked(layer) -> bool:
 
 def _baked_call(layer, kernel: BinaryKernel) -> Callable:
     """What stands in for the `call` of `layer`."""
-    signs = tf.Variable(kernel.signs, trainable=False)
-    factors = [] if kernel.scale is None else [tf.Variable(kernel.scale, trainable=False)]
+    signs = frozen(kernel.signs)
+    factors = [] if kernel.scale is None else [frozen(kernel.scale)]
     alpha = layer.weight_factor() if isinstance(layer, BinaryLayer) else None
     if alpha is not None:
-        factors.append(tf.Variable(alpha, trainable=False))
+        factors.append(frozen(alpha))
 
     def call(inputs, **_):
         quantizer = layer.input_quantizer

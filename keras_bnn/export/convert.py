@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -14,6 +15,9 @@ from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite import file
+
+# The schema says that all its vectors may be missing; after `file.read` none of them is.
+Model = Any
 
 
 def convert(
@@ -58,7 +62,7 @@ def _reason(error: Exception, printed: str) -> str:
     return lines[0].strip() if lines else str(error).strip().split("\n")[0]
 
 
-def _name(model: schema.ModelT, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+def _name(model: Model, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
     """Gives inputs and outputs the model's own names, in its order.
 
     The converter orders them by the names it was given, input_0000 and so on.
@@ -74,7 +78,7 @@ def _name(model: schema.ModelT, inputs: tuple[str, ...], outputs: tuple[str, ...
     graph.outputs = [entry.tensorIndex for entry in signature.outputs]
 
 
-def _open_batch(model: schema.ModelT) -> None:
+def _open_batch(model: Model) -> None:
     """Puts -1 for the batch into the target shapes of RESHAPE, where the converter wrote 1.
 
     With a 1 the file would run at batch 1 only. The first axis follows from the others, which
@@ -100,7 +104,7 @@ def _open_batch(model: schema.ModelT) -> None:
             operator.builtinOptions.newShape = shape.tolist()
 
 
-def _add_constant(model: schema.ModelT, values: np.ndarray, name: str) -> int:
+def _add_constant(model: Model, values: np.ndarray, name: str) -> int:
     """Adds an int32 constant (the old one may have other readers); returns its tensor's index."""
     graph = model.subgraphs[0]
     buffer = schema.BufferT()

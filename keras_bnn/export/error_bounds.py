@@ -217,7 +217,7 @@ class ErrorBounds:
 
     def _pad(self, node: Node) -> Magnitude:
         if node.op == "PadV2":
-            value = self._graph.constant(node.inputs[2])
+            value = self._graph.value(node.inputs[2])
             padded = replace(node, inputs=list(node.inputs))
             padded.inputs[2] = self._result.variable(np.abs(value), f"{node.name}/magnitude")
             node = padded
@@ -229,7 +229,7 @@ class ErrorBounds:
 
     def _reduction(self, node: Node) -> Magnitude:
         before = self._graph.spec(node.inputs[0]).shape
-        axes = np.atleast_1d(self._graph.constant(node.inputs[1]))
+        axes = np.atleast_1d(self._graph.value(node.inputs[1]))
         return self._same(node, slice(0, 1), int(np.prod([before[int(axis)] for axis in axes])))
 
     def _softmax(self, node: Node) -> Magnitude:

@@ -1,6 +1,7 @@
 """Stage 4: what became of each quantized layer, read from the written file."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from keras_bnn.export import reasons
 from keras_bnn.export.bake import Baked
@@ -49,11 +50,12 @@ def name_after_layers(
 
     The converter names it after a neighbour, and cuts the name off.
     """
+    tensors: Any = graph.subgraph.tensors
     for use in uses:
         for holder in _holders(baked.kernels.get(use.label), stored):
             (output,) = holder.operator.outputs
             if output not in [port.tensor for port in graph.outputs]:
-                graph.subgraph.tensors[output].name = use.label.encode()
+                tensors[output].name = use.label.encode()
 
 
 def fates(

@@ -6,6 +6,7 @@ with what the file computed there, and the value below each sign is an output.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
             source = graph.producer(source.inputs[0])
         if source.op != SIGN or not is_binary_product(graph, product):
             continue
-        signs = graph.constant(product.inputs[1])
+        signs = graph.value(product.inputs[1])
         tensors = {_packed_input(file, kernel) for kernel in stored if kernel.holds(signs)}
         tensors.discard(None)
         channels = source.outputs[0].shape[-1]
@@ -68,7 +69,8 @@ def _packed_input(file: Graph, kernel: StoredKernel) -> int | None:
 
 def with_tensors_as_outputs(file: Graph, tensors: list[int]) -> bytes:
     """The file with these tensors as further outputs, behind its own."""
-    model, subgraph = file.model, file.subgraph
+    model = file.model
+    subgraph: Any = file.subgraph
     outputs, signatures = subgraph.outputs, model.signatureDefs
     subgraph.outputs = [*outputs, *tensors]
     model.signatureDefs = []

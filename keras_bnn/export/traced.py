@@ -24,6 +24,11 @@ def split(reference: str) -> tuple[str, int]:
     return name, int(index or 0)
 
 
+def frozen(value):
+    """A variable that holds `value`, an array, and is not trained."""
+    return tf.Variable(value, trainable=False)
+
+
 @dataclass
 class Node:
     """One operation.
@@ -146,6 +151,13 @@ class TracedGraph:
             return tf.make_ndarray(node.attributes["value"].tensor)
         return node.value
 
+    def value(self, reference: str) -> np.ndarray:
+        """The value of `reference`, of which the caller knows that it is a constant or variable."""
+        value = self.constant(reference)
+        if value is None:
+            raise AssertionError(f"{reference} is no constant.")
+        return value
+
     def depends_on_inputs(self, reference: str) -> bool:
         """Whether `reference` depends on the model's inputs."""
         return bool(self._ancestors([reference]) & set(self.inputs))
@@ -264,9 +276,7 @@ class TracedGraph:
         `constants` keep alive the variables that `serve` reads.
         """
         variables = {
-            name: tf.Variable(node.value, trainable=False)
-            for name, node in self.nodes.items()
-            if node.value is not None
+            name: frozen(node.value) for name, node in self.nodes.items() if node.value is not None
         }
         lowered = self._lowered()
         definition, outputs = lowered._definition(), lowered.outputs

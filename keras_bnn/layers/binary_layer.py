@@ -1,5 +1,8 @@
 """What all binary layers share: their defaults, the weight scale, and the order of one call."""
 
+# A mixin: what it hands to `super()` is for the layer of larq behind it.
+# pyright: reportCallIssue=false
+
 from keras_bnn import constraints, quantizers
 from keras_bnn._keras import larq, tf
 from keras_bnn.layers import scales

@@ -75,7 +75,7 @@ def _twin(model, name: str):
 def _sequential(parts: list[list], config: dict) -> list[dict]:
     # `model.layers` leaves out the input layer, the configuration has it.
     inputs = [entry for entry in config["layers"] if entry["class_name"] == "InputLayer"]
-    return [*inputs, *(keras.layers.serialize(part) for of_layer in parts for part in of_layer)]
+    return [*inputs, *(_serialized(part) for of_layer in parts for part in of_layer)]
 
 
 def _functional(parts: list[list], config: dict) -> list[dict]:
@@ -85,9 +85,13 @@ def _functional(parts: list[list], config: dict) -> list[dict]:
         inbound_nodes = old["inbound_nodes"]
         for part in of_layer:
             new = {"name": part.name, "inbound_nodes": inbound_nodes}
-            entries.append({**keras.layers.serialize(part), **new})
+            entries.append({**_serialized(part), **new})
             inbound_nodes = [[[part.name, call, 0, {}]] for call in range(len(inbound_nodes))]
     return entries
+
+
+def _serialized(layer) -> dict:
+    return keras.layers.serialize(layer)  # pyright: ignore[reportReturnType]
 
 
 def _parts(layer) -> list:

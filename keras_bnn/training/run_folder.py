@@ -61,7 +61,7 @@ class RunFolder:
             InputError: If the checkpoint is damaged, of another model, or without its history.
         """
         model.optimizer.build(model.trainable_variables)
-        self._epoch = tf.Variable(0, dtype=tf.int64)
+        self._epoch = tf.Variable(tf.constant(0, tf.int64))
         checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self._epoch)
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(self.path / "checkpoints"), max_to_keep=2

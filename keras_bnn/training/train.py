@@ -154,7 +154,7 @@ def _compile(network, recipe: Recipe, examples: int) -> None:
     steps = -(-examples // recipe.batch_size) * recipe.epochs
     schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     network.compile(
-        optimizer=keras.optimizers.Adam(schedule),
+        optimizer=keras.optimizers.Adam(schedule),  # pyright: ignore[reportArgumentType]
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

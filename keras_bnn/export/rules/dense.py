@@ -23,7 +23,7 @@ def apply(graph: TracedGraph) -> bool:
             or not shape[1:].is_fully_defined()
         ):
             continue
-        values = graph.constant(kernel)
+        values = graph.value(kernel)
         width = shape[1:-1].num_elements() or 1
         weights = graph.variable(values[None, None], f"{node.name}/kernel")
 

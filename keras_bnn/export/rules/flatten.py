@@ -27,7 +27,7 @@ def apply(graph: TracedGraph) -> bool:
             or pixel[1:] != [1, 1, shape[1:].num_elements()]
         ):
             continue
-        kernel = graph.constant(convolution.inputs[1]).reshape(*shape[1:], -1)
+        kernel = graph.value(convolution.inputs[1]).reshape(*shape[1:], -1)
         convolution.inputs = [
             graph.sign(source, f"{sign.name}/of_map", sign.strict),
             graph.variable(kernel, f"{convolution.name}/kernel_of_map"),

@@ -45,15 +45,13 @@ def apply(graph: TracedGraph) -> bool:
 
 def _is_movable_pad(graph: TracedGraph, node: Node) -> bool:
     """Whether `node` pads with ±1 other than as the convolution after it could by itself."""
-    if node.op == "Pad" or graph.constant(node.inputs[2]) is None:
-        return False
-    value = graph.constant(node.inputs[2]).item()
-    if value not in (1.0, -1.0):
+    value = None if node.op == "Pad" else graph.constant(node.inputs[2])
+    if value is None or value not in (1.0, -1.0):
         return False
     readers = graph.consumers(node.name)
     amounts = pad_amounts(graph, node)
     return not (
-        value == 1.0
+        value == 1
         and amounts is not None
         and all(
             reader is not None and reader.op == "Conv2D" and is_same_padding(graph, reader, amounts)

@@ -46,7 +46,7 @@ def _pad_with_ones(graph: TracedGraph, convolution: Node, pad: Node, amounts) ->
     shape = graph.spec(pad.inputs[0]).shape
     if not shape[1:].is_fully_defined():
         return False
-    kernel = graph.constant(convolution.inputs[1])
+    kernel = graph.value(convolution.inputs[1])
     strides = list(convolution.attributes["strides"].list.i)
     dilations = list(convolution.attributes["dilations"].list.i or [1, 1, 1, 1])
     groups = shape[3] // kernel.shape[2]
