@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_bnn._keras import keras, larq, tf
+from keras_bnn.errors import InputError
 from keras_bnn.signature import signature_of
 
 _SEED = 0
@@ -84,7 +85,7 @@ class LayerUse:
     @property
     def kernel_shape(self) -> tuple[int, ...]:
         """The shape of its largest kernel."""
-        kernels = [weight for weight in self.layer.weights if "kernel" in weight.name]
+        kernels = [weight for weight in self.layer.weights if _is_kernel(weight)]
         return tuple(max((tuple(kernel.shape) for kernel in kernels), key=math.prod))
 
     @property
@@ -95,16 +96,38 @@ class LayerUse:
         )
 
 
+def last_name(weight) -> str:
+    """What a layer calls its `weight`: "kernel" of "conv/kernel:0"."""
+    return weight.name.split("/")[-1].split(":")[0]
+
+
+def own_weights(layer) -> list:
+    """The weights of `layer` that none of its inner layers holds."""
+    inner = {id(weight) for part in _inner_layers(layer) for weight in part.weights}
+    return [weight for weight in layer.weights if id(weight) not in inner]
+
+
+def is_quantized(weight) -> bool:
+    """Whether `weight` is a variable of larq's that has a quantizer."""
+    return (
+        isinstance(weight, larq.quantized_variable.QuantizedVariable)
+        and weight.quantizer is not None
+    )
+
+
 def quantized_kernels(layer) -> dict:
-    """The quantized variables of `layer` by attribute name (larq allows several)."""
-    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
-    found = {name: getattr(layer, name, None) for name in names}
+    """The quantized kernels of `layer` by the last part of their names (larq allows several)."""
     return {
-        name: variable
-        for name, variable in found.items()
-        if isinstance(variable, larq.quantized_variable.QuantizedVariable)
-        and variable.quantizer is not None
+        last_name(weight): weight
+        for weight in own_weights(layer)
+        if _is_kernel(weight) and is_quantized(weight)
     }
+
+
+def _is_kernel(weight) -> bool:
+    # A layer of any other kind may have "kernel" in its own name.
+    name = last_name(weight)
+    return name == "kernel" or name.endswith("_kernel")
 
 
 def quantized_values(variable) -> np.ndarray:
@@ -119,13 +142,13 @@ def layers_with_kernels(model) -> list[keras.layers.Layer]:
         layer
         for layer in model.submodules
         if isinstance(layer, keras.layers.Layer)
-        and any("kernel" in weight.name for weight in layer.weights)
-        and (isinstance(layer, larq.layers_base.BaseLayer) or not _has_inner_layers(layer))
+        and any(_is_kernel(weight) for weight in layer.weights)
+        and (isinstance(layer, larq.layers_base.BaseLayer) or not _inner_layers(layer))
     ]
 
 
-def _has_inner_layers(layer) -> bool:
-    return any(isinstance(inner, keras.layers.Layer) for inner in layer.submodules)
+def _inner_layers(layer) -> list[keras.layers.Layer]:
+    return [inner for inner in layer.submodules if isinstance(inner, keras.layers.Layer)]
 
 
 def probe(model, batch: int = 2) -> list[LayerUse]:
@@ -134,7 +157,8 @@ def probe(model, batch: int = 2) -> list[LayerUse]:
     Open heights, widths and lengths are taken as 32.
 
     Raises:
-        InputError: If the model is not built.
+        InputError: If the model is not built, or a recurrent layer has a quantized kernel that is
+            used where this cannot look.
     """
     signature = signature_of(model)
     uses = _label(list(layers_with_kernels(model)))
@@ -143,8 +167,27 @@ def probe(model, batch: int = 2) -> list[LayerUse]:
     inputs = [tf.constant(array) for array in signature.random_inputs(batch, _SEED)]
     with replaced_calls(calls), inner_functions_inlined():
         model(signature.pack(inputs), training=False)
+    _refuse_bypassed_cells(model, [use.layer for use in uses if not use.input_shapes])
     used = [use for use in uses if use.input_shapes]
     return sorted(used, key=lambda use: use.first_call)
+
+
+def _refuse_bypassed_cells(model, uncalled: list) -> None:
+    """Raises where a recurrent layer multiplies with its cell's kernels without calling the cell.
+
+    Keras' LSTM and GRU do, and then read the latent kernels.
+    """
+    bypassed = [layer for layer in uncalled if quantized_kernels(layer)]
+    for recurrent in model.submodules:
+        if not isinstance(recurrent, keras.layers.RNN):
+            continue
+        for cell in bypassed:
+            if cell in recurrent.submodules:
+                raise InputError(
+                    f"{type(recurrent).__name__} {recurrent.name!r} computes past its cell "
+                    f"{cell.name!r}, whose kernel is quantized, so that quantizer may have no "
+                    "effect: use tf.keras.layers.RNN around the cell."
+                )
 
 
 def _label(layers: list) -> list[LayerUse]:

@@ -1,0 +1,105 @@
+"""What counts as a kernel, and that no quantized kernel goes unseen."""
+
+import larq
+import pytest
+import tensorflow as tf
+
+import keras_bnn as kb
+from keras_bnn.errors import InputError
+from keras_bnn.layers import BinaryDense
+from keras_bnn.probe import layers_with_kernels, probe, quantized_kernels
+
+layers = tf.keras.layers
+
+
+class _BinaryLSTMCell(larq.layers_base.BaseLayer, layers.LSTMCell):
+    """As one writes it on larq, which has no recurrent layers of its own."""
+
+    def _get_quantizer(self, name):
+        return kb.quantizers.SteSign() if name.endswith("kernel") else None
+
+    def call(self, inputs, states, training=None):
+        with larq.context.quantized_scope(True):
+            return layers.LSTMCell.call(self, inputs, states, training)
+
+
+class _BinaryGRUCell(larq.layers_base.BaseLayer, layers.GRUCell):
+    def _get_quantizer(self, name):
+        return kb.quantizers.SteSign() if name.endswith("kernel") else None
+
+
+class _Scaled(layers.Layer):
+    """Has a weight that is no kernel, although its name says so."""
+
+    def build(self, input_shape):
+        self.kernel_scale = self.add_weight(name="kernel_scale", shape=input_shape[-1:])
+
+    def call(self, inputs):
+        return inputs * self.kernel_scale
+
+
+def test_layers_are_named_as_one_likes():
+    model = tf.keras.Sequential(
+        [
+            tf.keras.Input((4,)),
+            layers.BatchNormalization(name="kernel_norm"),
+            _Scaled(name="kernel"),
+            BinaryDense(3, use_bias=True, name="kernel_layer"),
+        ]
+    )
+    assert [layer.name for layer in layers_with_kernels(model)] == ["kernel_layer"]
+    (use,) = probe(model)
+    # The bias is no kernel, although "kernel_layer/bias" holds the word.
+    assert use.kernel_shape == (4, 3)
+
+
+def test_the_largest_kernel_is_not_a_bias():
+    model = tf.keras.Sequential(
+        [tf.keras.Input((1,)), BinaryDense(5, use_bias=True, name="kernel")]
+    )
+    assert probe(model)[0].kernel_shape == (1, 5)
+
+
+def test_both_kernels_of_a_cell_that_is_called_are_seen():
+    model = tf.keras.Sequential([tf.keras.Input((5, 8)), layers.RNN(_BinaryLSTMCell(4))])
+    (use,) = probe(model)
+    assert use.is_quantized
+    assert not use.binary_input
+    assert list(quantized_kernels(use.layer)) == ["kernel", "recurrent_kernel"]
+    assert kb.summary(model).layers[0].weight_bits == 1
+
+
+@pytest.mark.parametrize(
+    ("recurrent", "cell"),
+    [(layers.LSTM, _BinaryLSTMCell), (layers.GRU, _BinaryGRUCell)],
+    ids=["lstm", "gru"],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_quantized_cell_that_is_bypassed_is_refused(recurrent, cell, wrapped, tmp_path):
+    layer = recurrent(4, name="memory", return_sequences=True)
+    layer.cell = cell(4, name="binary_cell")
+    inner = tf.keras.Sequential([tf.keras.Input((5, 8)), layer])
+    model = tf.keras.Sequential([tf.keras.Input((5, 8)), inner]) if wrapped else inner
+    for call in (
+        probe,
+        kb.summary,
+        lambda model: kb.export.to_tflite(model, tmp_path / "m.tflite"),
+    ):
+        with pytest.raises(InputError) as error:
+            call(model)
+        message = str(error.value)
+        assert "\n" not in message
+        for word in (recurrent.__name__, "'memory'", "'binary_cell'", "tf.keras.layers.RNN"):
+            assert word in message
+
+
+def test_real_recurrent_layers_are_let_through():
+    model = tf.keras.Sequential(
+        [
+            tf.keras.Input((5, 8)),
+            layers.Bidirectional(layers.LSTM(4, return_sequences=True)),
+            layers.GRU(4),
+            BinaryDense(2, name="head"),
+        ]
+    )
+    assert [use.label for use in probe(model)] == ["head"]
