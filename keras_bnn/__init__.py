@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         training,
     )
     from keras_bnn._summary import summary
+    from keras_bnn.binary_weights import load_binary_weights, save_binary_weights
     from keras_bnn.saving import load_model
 
 __version__ = "0.1.0"
@@ -43,7 +44,12 @@ _MODULES = (
     "tflite",
     "training",
 )
-_FUNCTIONS = {"load_model": "saving", "summary": "_summary"}
+_FUNCTIONS = {
+    "load_binary_weights": "binary_weights",
+    "load_model": "saving",
+    "save_binary_weights": "binary_weights",
+    "summary": "_summary",
+}
 
 __all__ = [
     "bits",
@@ -51,11 +57,13 @@ __all__ = [
     "data",
     "export",
     "layers",
+    "load_binary_weights",
     "load_model",
     "models",
     "quantizers",
     "reference",
     "runtime",
+    "save_binary_weights",
     "summary",
     "tflite",
     "training",
