@@ -205,8 +205,7 @@ def _stored(weight: _Weight) -> tuple[StoredWeight, str | None]:
     values = weight.values
     if values.dtype.hasobject:
         raise InputError(f"The weight {weight.name!r} is {weight.dtype}, expected numbers.")
-    shape = values.shape
-    as_it_is = StoredWeight(weight.name, shape, weight.dtype, values)
+    as_it_is = StoredWeight(weight.name, weight.dtype, values)
     if not weight.readers:
         return as_it_is, None
     for reader in weight.readers:
@@ -220,8 +219,8 @@ def _stored(weight: _Weight) -> tuple[StoredWeight, str | None]:
         return as_it_is, "its channels have other values than one ±s each"
     for magnitude in (_magnitude(values), 1.0):
         if latent_kernel(kernel, magnitude, values.dtype, weight.readers) is not None:
-            packed = (kernel.signs, kernel.scale, magnitude)
-            return StoredWeight(weight.name, shape, weight.dtype, None, *packed), None
+            packed = (kernel.signs, True, kernel.scale, magnitude)
+            return StoredWeight(weight.name, weight.dtype, *packed), None
     return as_it_is, "no latent weights that could be made from its signs and scale read the same"
 
 
@@ -244,11 +243,11 @@ def _check_fits(path, weight: _Weight, entry: StoredWeight) -> None:
 
 def _value(path, weight: _Weight, entry: StoredWeight) -> np.ndarray:
     """The value for a weight of the model, checked to read as what was saved."""
-    if entry.signs is None:
+    if not entry.packed:
         return entry.values
     latent = None
     if weight.readers and not any(reader.reads_latents for reader in weight.readers):
-        kernel = BinaryKernel(entry.signs, entry.scale)
+        kernel = BinaryKernel(entry.values, entry.scale)
         dtype = np.dtype(weight.variable.dtype.as_numpy_dtype)
         latent = latent_kernel(kernel, entry.magnitude, dtype, weight.readers)
     if latent is None:

@@ -7,8 +7,9 @@ the weights of a channel are made integer multiples of one power of two, whose s
 partial sums fit the mantissa: they are exact in every order, and one division gives the scale.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,8 @@ class KernelReader:
         quantizer: The kernel's quantizer.
     """
 
-    layer: object
-    quantizer: object
+    layer: Any
+    quantizer: Callable
 
     @property
     def reads_latents(self) -> bool:
@@ -112,19 +113,19 @@ def _candidates(kernel, magnitude, dtype, readers) -> Iterator[np.ndarray]:
     if kernel.scale.dtype.isbuiltin == 1:
         absolute = getattr(readers[0].layer, "weight_scale", None) != "abs_mean"
         for steps in _STEPS:
-            yield _with_mean(kernel, steps, absolute).astype(dtype)
+            yield _with_mean(kernel.signs, kernel.scale, steps, absolute).astype(dtype)
     yield (kernel.signs * kernel.scale).astype(dtype)
 
 
-def _with_mean(kernel: BinaryKernel, steps: int, absolute: bool) -> np.ndarray:
+def _with_mean(signs: np.ndarray, scale: np.ndarray, steps: int, absolute: bool) -> np.ndarray:
     """Weights whose mean (of magnitudes, if `absolute`) is the scale, up to one rounding.
 
     They are exact in the dtype of the scale, in which the layer computes it.
     """
-    negative = kernel.signs.reshape(-1, kernel.signs.shape[-1]) < 0
-    dtype = kernel.scale.dtype
+    negative = signs.reshape(-1, signs.shape[-1]) < 0
+    dtype = scale.dtype
     with np.errstate(over="ignore", invalid="ignore"):
-        total = (np.float64(len(negative)) * kernel.scale).astype(dtype)
+        total = (np.float64(len(negative)) * scale).astype(dtype)
         total += (steps * np.spacing(total)).astype(dtype)
     total = np.where(np.isfinite(total) & (total > 0), total, 0).astype(np.float64)
     digits = np.finfo(dtype).nmant + 1
@@ -135,7 +136,7 @@ def _with_mean(kernel: BinaryKernel, steps: int, absolute: bool) -> np.ndarray:
     else:
         shares = _shared_out_signed(units, negative, digits)
     magnitudes = np.ldexp(shares.astype(np.float64), exponent - digits)
-    return np.where(negative, -magnitudes, magnitudes).reshape(kernel.signs.shape)
+    return np.where(negative, -magnitudes, magnitudes).reshape(signs.shape)
 
 
 def _shared_out(units: np.ndarray, members: np.ndarray) -> np.ndarray:

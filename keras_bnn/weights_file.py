@@ -33,29 +33,31 @@ class StoredWeight:
 
     Attributes:
         name: Its name in the model that was saved.
-        shape, dtype: Those of its variable.
-        values: Its values, for all but packed kernels.
-        signs: float32 ±1 of that shape, for packed kernels.
+        dtype: That of its variable.
+        values: Its values; ±1 as float32 for a packed kernel.
+        packed: Whether the file holds one bit for each value.
         scale: Of a packed kernel, of shape (channels,), or `None` where all are 1.
         magnitude: Of the latent weights of a packed kernel that has no scale.
     """
 
     name: str
-    shape: tuple[int, ...]
     dtype: str
-    values: np.ndarray | None = None
-    signs: np.ndarray | None = None
+    values: np.ndarray
+    packed: bool = False
     scale: np.ndarray | None = None
     magnitude: float = 1.0
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    @property
     def bytes(self) -> int:
         """What it takes in the archive before that is compressed."""
-        if self.signs is None:
+        if not self.packed:
             return self.values.nbytes
-        return 4 * bits.words_for(self.signs.size) + (
-            0 if self.scale is None else self.scale.nbytes
-        )
+        scale = 0 if self.scale is None else self.scale.nbytes
+        return 4 * bits.words_for(self.values.size) + scale
 
 
 def write(path: str | os.PathLike, weights: list[StoredWeight]) -> None:
@@ -63,14 +65,14 @@ def write(path: str | os.PathLike, weights: list[StoredWeight]) -> None:
     members: dict[str, list[np.ndarray]] = {}
     entries = []
     for weight in weights:
-        entry = {"name": weight.name, "shape": weight.shape, "dtype": weight.dtype}
-        if weight.signs is None:
+        entry: dict = {"name": weight.name, "shape": weight.shape, "dtype": weight.dtype}
+        if not weight.packed:
             members.setdefault(weight.dtype, []).append(_storable(weight.values))
         else:
             scale = weight.scale
             entry |= {"packed": True, "magnitude": weight.magnitude}
             entry["scale"] = None if scale is None else str(scale.dtype)
-            members.setdefault("bits", []).append(bits.pack(weight.signs.reshape(-1)))
+            members.setdefault("bits", []).append(bits.pack(weight.values.reshape(-1)))
             if scale is not None:
                 members.setdefault(str(scale.dtype), []).append(_storable(scale))
         entries.append(entry)
@@ -79,7 +81,7 @@ def write(path: str | os.PathLike, weights: list[StoredWeight]) -> None:
     arrays["header"] = np.frombuffer(header.encode(), np.uint8)
     # NumPy appends .npz to a name, but not to an open file.
     with files.replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def read(path: str | os.PathLike) -> list[StoredWeight]:
@@ -153,14 +155,14 @@ def _weight(entry: dict, members: _Members) -> StoredWeight:
     size = math.prod(shape)
     if not entry.get("packed"):
         values = members.take(dtype, size).view(_dtype(dtype)).reshape(shape)
-        return StoredWeight(entry["name"], shape, dtype, values)
+        return StoredWeight(entry["name"], dtype, values)
     words = members.take("bits", bits.words_for(size))
     signs = bits.unpack(words, size).reshape(shape)
     scale = entry["scale"]
     if scale is not None:
         scale = members.take(scale, shape[-1]).view(_dtype(scale))
     magnitude = float(entry["magnitude"])
-    return StoredWeight(entry["name"], shape, dtype, None, signs, scale, magnitude)
+    return StoredWeight(entry["name"], dtype, signs, True, scale, magnitude)
 
 
 def _storable(values: np.ndarray) -> np.ndarray:
@@ -177,7 +179,7 @@ def _storage_dtype(name: str) -> np.dtype:
 
 def _dtype(name: str) -> np.dtype:
     if name == "bfloat16":
-        import ml_dtypes
+        import ml_dtypes  # pyright: ignore[reportMissingImports]  (TensorFlow brings it)
 
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name)

@@ -237,6 +237,19 @@ def test_kernels_that_signs_do_not_hold_stay_float_and_say_why(layer, reason, ge
         assert (a == b).all()
 
 
+@pytest.mark.parametrize("options", [{}, *SCALED.values()], ids=["sign", *SCALED])
+def test_weights_that_are_no_numbers_cross_as_they_are(options, tmp_path):
+    model = tf.keras.Sequential([BinaryDense(2, **options, input_shape=(3,))])
+    model.set_weights([np.float32([[np.nan, 1], [-1, np.inf], [2, -3]])])
+    before, values = _latents(model), _reading(model.layers[0])
+    kernel = kb.save_binary_weights(model, tmp_path / "w.npz").kernels[0]
+    assert not kernel.packed
+    kb.load_binary_weights(model, tmp_path / "w.npz")
+    np.testing.assert_array_equal(_latents(model), before)
+    for a, b in zip(values, _reading(model.layers[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_quantizer_of_ones_own_is_packed_where_it_is_a_scaled_sign(tmp_path):
     def make():
         return tf.keras.Sequential(
@@ -283,6 +296,8 @@ def test_counters_and_frozen_weights_cross(tmp_path):
 
 def test_what_was_loaded_trains_and_exports(tmp_path):
     model, other, _ = _crosses(networks.binary_net_with_dense, tmp_path / "w.npz")
+    x = _inputs(model)
+    assert (model.predict(x, verbose=0) == other.predict(x, verbose=0)).all()
     written, _ = networks.exported(model, tmp_path / "a.tflite")
     again, _ = networks.exported(other, tmp_path / "b.tflite")
     assert [layer.fate for layer in again.layers] == [layer.fate for layer in written.layers]
