@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from hand_made import FLOAT16, FLOAT32, INT4, INT8, INT32, hand_made
 
 from keras_bnn.tflite import TFLiteFileError, describe, write
-
-FLOAT32, FLOAT16, INT32, INT8, INT4 = 0, 1, 2, 9, 17
 
 
 @pytest.fixture(scope="session")
@@ -63,50 +62,6 @@ def float_operators():
         96, 3, groups=2, input_quantizer="ste_sign", kernel_quantizer="ste_sign"
     )(x)
     return describe(lce.convert_keras_model(Model(image, x)))
-
-
-def hand_made(tensors, operators, subgraphs=1):
-    """A .tflite file of the given tensors and operators.
-
-    Args:
-        tensors: (type, shape, data or None) of each; data that is the same object is shared.
-        operators: (built-in name or custom name, inputs, outputs, options object or None) of each.
-        subgraphs: How many copies of the graph the file holds.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    buffers, of_data = [schema.BufferT()], {}
-    graph = schema.SubGraphT(tensors=[], operators=[], inputs=[0], outputs=[len(tensors) - 1])
-    for index, (kind, shape, data) in enumerate(tensors):
-        if data is not None and id(data) not in of_data:
-            of_data[id(data)] = len(buffers)
-            content = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
-            buffers.append(schema.BufferT(data=content))
-        number = of_data[id(data)] if data is not None else 0
-        tensor = schema.TensorT(shape=shape, type=kind, buffer=number, name=f"t{index}")
-        graph.tensors.append(tensor)
-    codes = []
-    for name, inputs, outputs, options in operators:
-        number = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
-        custom = name if number == schema.BuiltinOperator.CUSTOM else None
-        codes.append(schema.OperatorCodeT(min(number, 127), custom, 1, number))
-        operator = schema.OperatorT(len(codes) - 1, inputs, outputs)
-        if custom:
-            operator.customOptions = np.frombuffer(flexbuffer(options or {}), np.uint8)
-        elif options is not None:
-            operator.builtinOptions = options
-            kind = type(options).__name__.removesuffix("T")
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-        graph.operators.append(operator)
-    return write(schema.ModelT(3, codes, [graph] * subgraphs, None, buffers))
-
-
-def flexbuffer(options):
-    from flatbuffers import flexbuffers
-
-    builder = flexbuffers.Builder()
-    builder.MapFromElements(options)
-    return bytes(builder.Finish())
 
 
 BINARY = {
@@ -220,7 +175,9 @@ def test_bytes_by_kind_sum_to_the_file(description, converted):
         "float": (864 + 32 + 2 * 32 + 2 * 2 * 64 + 10 * 1024) * 4,
         # Thresholds of the packed layer, the shape that RESHAPE reads.
         "other": (64 + 2) * 4,
-        "structure": len(converted) - 11_520 - 45_824 - 264,
+        # The converter's min_runtime_version.
+        "metadata": 16,
+        "structure": len(converted) - 11_520 - 45_824 - 264 - 16,
     }
     assert description.file_bytes == sum(description.bytes.values()) == len(converted)
     assert 0 < description.bytes["structure"] < 6000
@@ -266,6 +223,13 @@ relu        float     589,824  1-bit       4,608
 none        float      10,240  float32 ±  40,960
 ± Each filter holds one value and its negative: binary, but not stored as 1 bit.
 
+activations at the peak: 65,536 bytes at MUL {peak:.23}…
+breaks in packed chains:
+  {names[2]:.23}… pads with zeros, which are no bits; use pad_values=1.0
+  RESHAPE between {names[3]:.23}… and its sign
+  FULLY_CONNECTED {names[4]:.23}… reads signs as numbers; export it with keras_bnn, which makes \
+dense layers 1-bit
+
 MACs               share
 1-bit  7,667,712  97.1 %
 float    231,424   2.9 %
@@ -275,6 +239,7 @@ bytes                     share
 int8 constants        0   0.0 %
 float constants  45,824  {float:.1f} %
 other constants     264   0.4 %
+metadata             16   0.0 %
 structure         {structure:,}   {rest:.1f} %
 
 operator         count
@@ -293,6 +258,7 @@ def test_text(description):
     file, structure = description.file_bytes, description.bytes["structure"]
     assert str(description) == GOLDEN.format(
         names=[layer.name for layer in description.layers],
+        peak=description.peak.layer,
         file=file,
         structure=structure,
         binary=100 * 11_520 / file,
@@ -463,6 +429,7 @@ def test_shared_buffers_count_once():
         "int8": 400,
         "float": 0,
         "other": 0,
+        "metadata": 0,
         "structure": len(file) - 400,
     }
     assert "Only the first of 2 graphs is listed." in str(found)
@@ -510,3 +477,230 @@ def test_open_dimensions_and_odd_names_in_text():
     text = str(found)
     assert "input   new�line�[31m             float32  ?×4\n" in text
     assert "output  xxxxxxxxxxxxxxxxxxxxxxx…  float32  -\n" in text
+
+
+def chain(*operators, channels=64, padding=1):
+    """A file: packed input → LceBconv2d "conv" → each operator, from one tensor to the next.
+
+    Args:
+        operators: Names. "ADD" adds the input "shortcut" instead of a constant.
+        channels: Of every tensor.
+        padding: 1 with 1.0, 0 with zeros.
+    """
+    words = np.zeros((channels, 3, 3, channels // 32), np.int32)
+    scale = np.ones(channels, np.float32)
+    numbers, packed = (FLOAT32, (1, 4, 4, channels), None), (INT32, (1, 4, 4, channels // 32), None)
+    tensors = [packed, (INT32, words.shape, words), (FLOAT32, (channels,), scale), numbers, numbers]
+    convolution = {**BINARY, "channels_in": channels, "pad_values": padding}
+    steps = [("LceBconv2d", [0, 1, 2, 2, -1], [4], convolution)]
+    for name in operators:
+        source = len(tensors) - 1
+        more = {"MUL": [2], "ADD": [3]}.get(name, [])
+        tensors.append(packed if name == "LceQuantize" else numbers)
+        steps.append((name, [source, *more], [source + 1], None))
+    names = {0: "bits", 3: "shortcut", 4: "conv", len(tensors) - 1: "last"}
+    return hand_made(tensors, steps, names=names, inputs=[0, 3])
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (
+            chain("MAX_POOL_2D", "MUL", "LceQuantize"),
+            "MAX_POOL_2D between conv and its sign; put batch norm first",
+        ),
+        (
+            chain("RELU", "MAX_POOL_2D", "LceQuantize"),
+            "MAX_POOL_2D between conv and its sign; put batch norm first",
+        ),
+        (
+            chain("AVERAGE_POOL_2D", "LceQuantize"),
+            "AVERAGE_POOL_2D between conv and its sign; use max pooling after the batch norm, or "
+            "strides",
+        ),
+        (
+            chain("PRELU", "LceQuantize"),
+            "PRELU between conv and its sign; use relu before the batch norm, or no activation",
+        ),
+        (chain("ADD", "LceQuantize"), "ADD joins conv with another branch before its sign"),
+        (
+            chain("LceQuantize", padding=0),
+            "conv pads with zeros, which are no bits; use pad_values=1.0",
+        ),
+        (
+            chain("RELU", "MUL", "LceQuantize"),
+            "RELU, MUL between conv and its sign; use no bias and no scale before the activation; "
+            "batch norm does both",
+        ),
+        (chain("NEG", "LceQuantize"), "NEG between conv and its sign"),
+    ],
+)
+def test_a_break_names_its_cause_and_remedy(file, expected):
+    (found,) = describe(file).breaks
+    assert str(found) == expected
+    assert (found.layer, found.reader) == ("conv", "last")
+    assert f"breaks in packed chains:\n  {expected}\n" in str(describe(file))
+
+
+def test_a_break_lists_the_operators_between():
+    (found,) = describe(chain("MAX_POOL_2D", "MUL", "LceQuantize")).breaks
+    assert found.operators == ("MAX_POOL_2D", "MUL")
+    plain = describe(chain("ADD", "LceQuantize")).to_dict()["breaks"]
+    assert [entry["remedy"] for entry in plain] == [None]
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [("MEAN",), ("MUL", "FULLY_CONNECTED"), ("ADD", "ADD", "LceQuantize")],
+    ids=["output", "float layer", "second join"],
+)
+def test_where_the_binary_part_ends_nothing_is_broken(operators):
+    """Behind a second sum the layer is one of many parts, so it is not named again."""
+    if operators[-1] == "FULLY_CONNECTED":
+        weights = np.ones((8, 1024), np.float32)
+        file = hand_made(
+            [
+                (INT32, (1, 4, 4, 2), None),
+                (INT32, (64, 3, 3, 2), np.zeros((64, 3, 3, 2), np.int32)),
+                (FLOAT32, (1, 4, 4, 64), None),
+                (FLOAT32, weights.shape, weights),
+                (FLOAT32, (1, 8), None),
+                (INT32, (1, 1), None),
+            ],
+            [
+                ("LceBconv2d", [0, 1, -1, -1, -1], [2], {**BINARY, "channels_in": 64}),
+                ("FULLY_CONNECTED", [2, 3], [4], None),
+                ("LceQuantize", [4], [5], None),
+            ],
+        )
+    else:
+        file = chain(*operators)
+    assert describe(file).breaks == ()
+
+
+def test_an_output_that_numbers_leave_by_keeps_its_layer_from_packing():
+    """conv → sign, and conv itself is an output of the model."""
+    words = np.zeros((64, 1, 1, 2), np.int32)
+    tensors = [
+        (INT32, (1, 4, 4, 2), None),
+        (INT32, words.shape, words),
+        (FLOAT32, (1, 4, 4, 64), None),
+        (INT32, (1, 4, 4, 2), None),
+    ]
+    steps = [
+        ("LceBconv2d", [0, 1, -1, -1, -1], [2], {**BINARY, "channels_in": 64}),
+        ("LceQuantize", [2], [3], None),
+    ]
+    (found,) = describe(hand_made(tensors, steps, outputs=[2, 3])).breaks
+    assert found.cause == "t2 is read by LceQuantize and the caller, which needs numbers"
+
+
+def unpacked(*operators, weights=None):
+    """A file: packed input "bits" → LceDequantize → each operator → FULLY_CONNECTED "dense"."""
+    weights = np.ones((8, 64), np.float32) if weights is None else weights
+    tensors = [(INT32, (1, 2), None), (FLOAT32, weights.shape, weights), (FLOAT32, (1, 64), None)]
+    steps = [("LceDequantize", [0], [2], None)]
+    for name in (*operators, "FULLY_CONNECTED"):
+        source, dense = len(tensors) - 1, name == "FULLY_CONNECTED"
+        tensors.append((FLOAT32, (1, 8 if dense else 64), None))
+        steps.append((name, [source, 1] if dense else [source], [source + 1], None))
+    return hand_made(tensors, steps, names={0: "bits", len(tensors) - 1: "dense"})
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (
+            unpacked(),
+            "FULLY_CONNECTED dense reads signs as numbers; export it with keras_bnn, which makes "
+            "dense layers 1-bit",
+        ),
+        (
+            unpacked(weights=np.arange(512, dtype=np.float32).reshape(8, 64)),
+            "FULLY_CONNECTED dense reads signs as numbers: its weights are not binary",
+        ),
+        (
+            unpacked("MAX_POOL_2D"),
+            "MAX_POOL_2D between the sign bits and dense; put the sign after it",
+        ),
+        (unpacked("PAD"), "PAD between the sign bits and dense; use the layer's own padding"),
+    ],
+)
+def test_a_chain_that_a_float_layer_ends_says_why(file, expected):
+    (found,) = describe(file).breaks
+    assert str(found) == expected
+    assert (found.layer, found.reader) == ("bits", "dense")
+
+
+def test_signs_that_leave_the_model_are_no_break():
+    tensors = [(INT32, (1, 2), None), (FLOAT32, (1, 64), None)]
+    assert describe(hand_made(tensors, [("LceDequantize", [0], [1], None)])).breaks == ()
+
+
+def test_peak_of_activations():
+    """64 KiB in → 64 KiB → 16 KiB, while a tensor of 4 KiB from the start waits for the end."""
+    sizes = [(1, 64, 256), (1, 64, 256), (1, 64, 64), (1, 1024), (1, 64, 64)]
+    steps = [
+        ("MEAN", [0], [3], None),
+        ("RELU", [0], [1], None),
+        ("MAX_POOL_2D", [1], [2], None),
+        ("ADD", [2, 3], [4], None),
+    ]
+    peak = describe(hand_made([(FLOAT32, size, None) for size in sizes], steps)).peak
+    assert (peak.bytes, peak.packed_bytes) == (65536 + 65536 + 4096, 0)
+    assert (peak.index, peak.operator, peak.layer) == (1, "RELU", "t1")
+
+
+def test_peak_counts_packed_tensors_as_they_are_and_constants_not():
+    """40 channels take two words: 4·4·2·4 bytes; the numbers behind them 4·4·6·4."""
+    words, result = np.zeros((6, 1, 3, 2), np.int32), (FLOAT32, (1, 4, 4, 6), None)
+    tensors = [(INT32, (1, 4, 4, 2), None), (INT32, words.shape, words), result]
+    peak = describe(hand_made(tensors, [("LceBconv2d", [0, 1, -1, -1, -1], [2], BINARY)])).peak
+    assert (peak.bytes, peak.packed_bytes) == (128 + 384, 128)
+
+
+def test_peak_of_half_bytes_states_and_nothing():
+    """Five int4 take 3 bytes; what nobody writes or passes is there all the time."""
+    tensors = [(INT4, (5,), None), (INT8, (7,), None), (INT8, (2,), None), (INT8, (1,), None)]
+    steps = [("ABS", [0], [2], None), ("ADD", [2, 1], [3], None)]
+    assert describe(hand_made(tensors, steps)).peak.bytes == 3 + 7 + 2
+    empty = describe(hand_made([(FLOAT32, (1, 4), None)], [])).peak
+    assert (empty.bytes, empty.operator) == (16, None)
+
+
+def test_channels_whose_sign_never_changes():
+    """k = 3·40 products: a threshold of 120 is never crossed, 119 can be, −1 always is."""
+    words = np.zeros((6, 1, 3, 2), np.int32)
+    thresholds = np.array([-(2**31), -1, 0, 119, 120, 2**31 - 1], np.int32)
+    tensors = [
+        (INT32, (1, 4, 4, 2), None),
+        (INT32, words.shape, words),
+        (INT32, (6,), thresholds),
+        (INT32, (1, 4, 4, 1), None),
+    ]
+    found = describe(hand_made(tensors, [("LceBconv2d", [0, 1, -1, -1, 2], [3], BINARY)]))
+    assert fields(found.layers[0], "always_plus always_minus") == ((4, 5), (0, 1))
+    assert "sign never changes:\n  t3: 2 always +1, 2 always −1, of 6\n" in str(found)
+
+
+def test_thresholds_must_fit_the_filters():
+    words, thresholds = np.zeros((6, 1, 3, 2), np.int32), np.zeros(5, np.int32)
+    tensors = [
+        (INT32, (1, 4, 4, 2), None),
+        (INT32, words.shape, words),
+        (INT32, (5,), thresholds),
+        (INT32, (1, 4, 4, 1), None),
+    ]
+    file = hand_made(tensors, [("LceBconv2d", [0, 1, -1, -1, 2], [3], BINARY)])
+    with pytest.raises(TFLiteFileError, match=r"has int32 thresholds of shape \[5\], expected 6"):
+        describe(file)
+
+
+def test_spare_bytes_are_those_that_fill_the_words():
+    """6 filters × 3 taps hold 2 words for 40 channels: 24 of 64 bits are spare."""
+    found = describe(binary_layer())
+    assert found.layers[0].spare_bytes == 6 * 3 * 24 // 8
+    assert "32 channels:\n  t2: 24 more input channels, 54 bytes\n" in str(found)
+    full = describe(binary_layer({"channels_in": 64}))
+    assert full.layers[0].spare_bytes == 0
+    assert "would cost no bytes" not in str(full)

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +8,18 @@ from keras_bnn.errors import InputError
 from keras_bnn.export.bake import bake
 from keras_bnn.export.convert import convert
 from keras_bnn.export.fates import FLOAT, LayerFate, fates, name_after_layers
+from keras_bnn.export.metadata import metadata_for
 from keras_bnn.export.reasons import WRONGLY_1BIT
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.stored_kernels import stored_kernels
 from keras_bnn.probe import probe
 from keras_bnn.signature import signature_of
 from keras_bnn.tables import aligned
-from keras_bnn.tflite.file import read, write
+from keras_bnn.tflite import metadata
+from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph
+from keras_bnn.tflite.metadata import Normalization
+from keras_bnn.tflite.naming import name_parts
 
 
 class ExportError(ValueError):
@@ -67,7 +71,15 @@ class Exported:
         return "\n".join([title, *table, *(f"  note: {note}" for note in self.notes)])
 
 
-def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()) -> Exported:
+def to_tflite(
+    model,
+    path: str | os.PathLike,
+    *,
+    allow_float: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    preprocessing: Normalization | str | Mapping[str, Normalization | str] | None = None,
+    description: str | None = None,
+) -> Exported:
     """Writes `model` as a .tflite file whose binary layers are 1-bit, or says why it cannot.
 
     Binary kernels are stored as one bit a weight; a binary layer becomes one operator that
@@ -78,12 +90,22 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
         model: A built Keras 2 model of layers of this package, of larq, and of Keras.
         path: The file to write. It is replaced as a whole, or left as it was.
         allow_float: Names of binary layers that may stay float.
+        labels: What each index of the output's last axis stands for; for several outputs a dict by
+            name. It goes where TFLite's standard metadata has it: a list in a zip archive behind
+            the flatbuffer.
+        preprocessing: What to do with an input before it is passed, which the file does not do
+            itself: `keras_bnn.tflite.Normalization(mean, std)`, or text for anything else; for
+            several inputs a dict by name. Standard metadata, too.
+        description: What the model does, for people. Standard metadata, too.
+
+    Versions of the packages at work are always in the file, in a buffer of our own, `keras_bnn`.
+    The same model and arguments give the same bytes.
 
     Returns:
         The file's size and the fate of each quantized layer.
 
     Raises:
-        InputError: If the model or the path cannot be used.
+        InputError: If the model, the path, the labels or the preprocessing cannot be used.
         ExportError: If a layer would stay float although ±1 reaches it and its kernel has two
             values per channel, or would compute something else as 1-bit.
 
@@ -97,6 +119,9 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     uses = probe(model)
     _check_names(allow_float, [use.label for use in uses if use.is_quantized])
     baked = bake(model, signature, uses)
+    about = metadata_for(
+        baked.graph, baked.input_names, baked.output_names, labels, preprocessing, description
+    )
     rewrite(baked.graph)
     file = Graph(read(convert(baked.graph, baked.input_names, baked.output_names)))
     stored = stored_kernels(file)
@@ -105,7 +130,8 @@ def to_tflite(model, path: str | os.PathLike, *, allow_float: Sequence[str] = ()
     if refused:
         raise ExportError(refused)
     name_after_layers(file, uses, baked, stored)
-    data = write(file.model)
+    name_parts(file)
+    data = metadata.write(file.model, about)
     files.write_atomically(path, data)
     notes = tuple(dict.fromkeys(baked.graph.notes))
     return Exported(Path(path), len(data), layers, notes)

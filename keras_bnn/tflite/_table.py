@@ -5,52 +5,119 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keras_bnn.tables import aligned
+from keras_bnn.tflite._names import printable, shape_text, short
 
 if TYPE_CHECKING:
     from keras_bnn.tflite.description import Description
     from keras_bnn.tflite.layers import Layer
+    from keras_bnn.tflite.metadata import Metadata
 
-_LONGEST_NAME = 24
 _RIGHT = ("MACs", "bytes", "share", "groups")
 _BYTES = {
     "1-bit": "1-bit weights",
     "int8": "int8 constants",
     "float": "float constants",
     "other": "other constants",
+    "metadata": "metadata",
     "structure": "structure",
 }
+# What a list of labels shows of itself.
+_LABELS_SHOWN = 3
 
 
-def text(description: Description) -> str:
-    """Returns the description as a few plain-text tables."""
-    title = f"{_printable(description.path or '.tflite file')}, {description.file_bytes:,} bytes"
-    ports = [
-        (label, _short(port.name), port.dtype, _shape(port.shape))
-        for label, found in (("input", description.inputs), ("output", description.outputs))
-        for port in found
-    ]
-    parts = [title, aligned(ports)]
-    if description.layers:
-        parts.append(_layers(description.layers))
-    parts.append(_shares("MACs", description.macs))
+def text(description: Description, drawing: str | None = None) -> str:
+    """Returns the description as plain text.
+
+    Args:
+        description: What to show.
+        drawing: Shown instead of inputs, outputs, layers and the count of operators.
+    """
+    title = f"{printable(description.path or '.tflite file')}, {description.file_bytes:,} bytes"
     sizes = {_BYTES[kind]: size for kind, size in description.bytes.items()}
-    parts.append(_shares("bytes", sizes))
-    operators = [(_short(name), f"{count:,}") for name, count in description.operators.items()]
-    parts.append(aligned([("operator", "count"), *operators], right=(1,)))
+    parts = [
+        title,
+        _metadata(description.metadata),
+        drawing or f"{_ports(description)}\n\n{_layers(description.layers)}".strip(),
+        _findings(description),
+        _shares("MACs", description.macs),
+        _shares("bytes", sizes),
+        "" if drawing else _operators(description),
+    ]
     if description.graphs > 1:
         parts.append(f"Only the first of {description.graphs} graphs is listed.")
     return "\n\n".join(part for part in parts if part)
 
 
+def _ports(description: Description) -> str:
+    return aligned(
+        (label, short(port.name), port.dtype, shape_text(port.shape))
+        for label, found in (("input", description.inputs), ("output", description.outputs))
+        for port in found
+    )
+
+
+def _operators(description: Description) -> str:
+    operators = [(short(name), f"{count:,}") for name, count in description.operators.items()]
+    return aligned([("operator", "count"), *operators], right=(1,))
+
+
+def _metadata(metadata: Metadata) -> str:
+    rows = [("description", metadata.description)] if metadata.description else []
+    for name, labels in metadata.labels.items():
+        shown = ", ".join(labels[:_LABELS_SHOWN]) + (", …" if len(labels) > _LABELS_SHOWN else "")
+        found = f"{len(labels)}: {shown}" if labels else "missing from the file"
+        rows.append((f"labels of {short(name)}", found))
+    for name, normalization in metadata.normalization.items():
+        rows.append((f"preprocessing of {short(name)}", str(normalization)))
+    for name, about in metadata.input_descriptions.items():
+        rows.append((f"input {short(name)}", about))
+    if metadata.versions:
+        versions = (f"{package} {version}" for package, version in metadata.versions.items())
+        rows.append(("written by", ", ".join(versions)))
+    return aligned([(label, printable(value)) for label, value in rows])
+
+
+def _findings(description: Description) -> str:
+    peak = description.peak
+    where = f" at {printable(peak.operator)} {short(peak.layer or '')}" if peak.operator else ""
+    parts = [f"activations at the peak: {peak.bytes:,} bytes{where}"]
+    spare = [
+        f"{short(layer.name)}: {-layer.filter_shape[2] % 32} more input channels, "
+        f"{layer.spare_bytes:,} bytes"
+        for layer in description.layers
+        if layer.spare_bytes
+    ]
+    constant = [
+        f"{short(layer.name)}: {len(layer.always_plus)} always +1, {len(layer.always_minus)} "
+        f"always −1, of {layer.filter_shape[-1]}"
+        for layer in description.layers
+        if layer.always_plus or layer.always_minus
+    ]
+    for title, lines in (
+        ("breaks in packed chains", list(dict.fromkeys(map(_line, description.breaks)))),
+        ("channels whose sign never changes", constant),
+        ("what would cost no bytes, since it fills words up to 32 channels", spare),
+    ):
+        if lines:
+            parts.append("\n".join([f"{title}:", *(f"  {line}" for line in lines)]))
+    return "\n".join(parts)
+
+
+def _line(found: object) -> str:
+    return printable(str(found))
+
+
 def _layers(layers: tuple[Layer, ...]) -> str:
+    if not layers:
+        return ""
     columns = {
-        "layer": [_short(layer.name) for layer in layers],
+        "layer": [short(layer.name) for layer in layers],
         "operator": [layer.operator for layer in layers],
-        "input": [_shape(layer.input_shape) for layer in layers],
-        "filter": [_shape(layer.filter_shape) for layer in layers],
+        "input": [shape_text(layer.input_shape) for layer in layers],
+        "filter": [shape_text(layer.filter_shape) for layer in layers],
         "groups": [str(layer.groups) for layer in layers],
-        "stride": [_shape(layer.stride or ()) for layer in layers],
-        "dilation": [_shape(layer.dilation or ()) for layer in layers],
+        "stride": [shape_text(layer.stride or ()) for layer in layers],
+        "dilation": [shape_text(layer.dilation or ()) for layer in layers],
         "padding": [layer.padding or "-" for layer in layers],
         "activation": [layer.activation for layer in layers],
         "output": [layer.output for layer in layers],
@@ -83,16 +150,3 @@ def _shares(title: str, amounts: dict[str, int]) -> str:
         for name, amount in amounts.items()
     ]
     return aligned([(title, "", "share"), *rows], right=(1, 2))
-
-
-def _shape(sizes: tuple[int, ...]) -> str:
-    return "×".join(str(size) if size >= 0 else "?" for size in sizes) or "-"
-
-
-def _short(name: str) -> str:
-    name = _printable(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "�" for char in name)

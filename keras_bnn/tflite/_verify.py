@@ -69,7 +69,7 @@ def tables(root: Model, size: int) -> None:
         Exception: Any other, where the file ends too early.
     """
     left = min(size // 8, _MOST_TABLES)
-    _check_header(root, size)
+    check_header(root, size)
     todo: list[Any] = [root]
     while todo:
         table = todo.pop()
@@ -87,11 +87,11 @@ def tables(root: Model, size: int) -> None:
 
 def _checked(found: Iterable[Any], size: int) -> Iterator[Any]:
     for table in found:
-        _check_header(table, size)
+        check_header(table, size)
         yield table
 
 
-def _check_header(table, size: int) -> None:
+def check_header(table, size: int) -> None:
     """Checks one table: `int32 distance to its vtable`, and there `uint16 bytes, uint16 inline`."""
     table = getattr(table, "_tab", table)
     vtable = table.Pos - struct.unpack_from("<i", table.Bytes, table.Pos)[0]

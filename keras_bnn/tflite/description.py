@@ -7,13 +7,17 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from keras_bnn.tflite import _table
+from keras_bnn.tflite import _appended_files, _table
 from keras_bnn.tflite._verify import TFLiteFileError
+from keras_bnn.tflite.chains import Break, breaks
+from keras_bnn.tflite.channels import packed_channels
 from keras_bnn.tflite.file import load, parse
 from keras_bnn.tflite.graph import Graph, Port, type_name
 from keras_bnn.tflite.layers import Layer, layers
+from keras_bnn.tflite.memory import Peak, peak
+from keras_bnn.tflite.metadata import Metadata, read
 
-KINDS: tuple[str, ...] = ("1-bit", "int8", "float", "other", "structure")
+KINDS: tuple[str, ...] = ("1-bit", "int8", "float", "other", "metadata", "structure")
 
 _KIND_OF_TYPE = {"int8": "int8", "uint8": "int8", "float32": "float", "float16": "float"}
 # Operators whose input of that position is packed.
@@ -47,10 +51,14 @@ class Description:
         layers: Every operator that multiplies with weights, in the order of execution.
         bytes: Size of the file by what the bytes hold: "1-bit" (packed weights), "int8" (unsigned
             too), "float" (float32 and float16), "other" (constants of other types: thresholds,
-            shapes), "structure" (the graph, names, options, padding). A buffer that several tensors
-            share counts once, for the first of these kinds. The sum is the size of the file.
+            shapes), "metadata" (its buffers, and files behind the flatbuffer), "structure" (the
+            graph, names, options, padding). A buffer that several tensors share counts once, for
+            the first of these kinds. The sum is the size of the file.
         graphs: Number of graphs. Only the first is described; others belong to control flow. The
             constants of all of them are in `bytes`.
+        peak: The operator where activations take most memory.
+        breaks: Where numbers instead of bits go from one 1-bit layer to the next, and why.
+        metadata: Labels, preprocessing, description, and versions of what wrote the file.
     """
 
     path: str | None
@@ -60,6 +68,9 @@ class Description:
     layers: tuple[Layer, ...]
     bytes: dict[str, int]
     graphs: int
+    peak: Peak
+    breaks: tuple[Break, ...]
+    metadata: Metadata
 
     @property
     def file_bytes(self) -> int:
@@ -91,12 +102,21 @@ class Description:
         """
         return _plain(asdict(self) | {"file_bytes": self.file_bytes, "macs": self.macs})
 
+    def text(self, drawing: str | None = None) -> str:
+        """Returns the description for reading.
+
+        Args:
+            drawing: Of the network, as `keras_bnn.tflite.draw` makes it, to show instead of the
+                table of layers.
+        """
+        return _table.text(self, drawing)
+
     def __str__(self) -> str:
-        return _table.text(self)
+        return self.text()
 
 
 def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Description:
-    """Describes a .tflite file: operators, layers, multiply-accumulates and bytes by kind.
+    """Describes a .tflite file: operators, layers, work, bytes, memory, and what could be better.
 
     Args:
         path_or_bytes: The path of a file, or its whole content.
@@ -105,26 +125,31 @@ def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryv
         TFLiteFileError: If it is no .tflite file, is damaged, or contradicts itself. The message
             is one line: what was found, what was expected and what to change.
 
-    >>> import keras_bnn as kb
-    >>> description = kb.tflite.describe("model.tflite")  # doctest: +SKIP
-    >>> [layer.filter_shape for layer in description.layers]  # doctest: +SKIP
-    [(3, 3, 3, 32), (3, 3, 32, 64)]
-    >>> description.bytes  # doctest: +SKIP
-    {'1-bit': 2304, 'int8': 0, 'float': 3968, 'other': 256, 'structure': 4180}
+    >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
+    >>> exported = keras_bnn.export.to_tflite(model, "model.tflite")
+    >>> description = describe("model.tflite")
+    >>> [layer.filter_shape for layer in description.layers[:2]]
+    [(3, 3, 1, 32), (3, 3, 32, 64)]
+    >>> description.bytes["1-bit"]
+    16128
     """
     given = isinstance(path_or_bytes, (bytes, bytearray, memoryview))
     data, name = load(path_or_bytes)
     model = parse(data, name)
     try:
         graph = Graph(model)
+        found = tuple(layers(graph))
         return Description(
             path=None if given else str(path_or_bytes),
             inputs=tuple(_interface(graph, port) for port in graph.inputs),
             outputs=tuple(_interface(graph, port) for port in graph.outputs),
             operators=dict(Counter(operator.name for operator in graph.operators)),
-            layers=tuple(layers(graph)),
-            bytes=_bytes_by_kind(graph, len(data)),
+            layers=found,
+            bytes=_bytes_by_kind(graph, data),
             graphs=len(model.subgraphs or []),
+            peak=peak(graph, packed_channels(graph)),
+            breaks=tuple(breaks(graph, found)),
+            metadata=read(graph, data),
         )
     except TFLiteFileError as error:
         raise TFLiteFileError(f"{name}: {error}") from None
@@ -135,7 +160,7 @@ def _interface(graph: Graph, port: Port) -> Interface:
     return Interface(port.name, tensor.type, tensor.shape_signature)
 
 
-def _bytes_by_kind(graph: Graph, file_bytes: int) -> dict[str, int]:
+def _bytes_by_kind(graph: Graph, data: bytes) -> dict[str, int]:
     buffers = graph.model.buffers or []
     kinds: dict[int, str] = {}
     for number, buffer_kind in _kinds(graph):
@@ -144,21 +169,24 @@ def _bytes_by_kind(graph: Graph, file_bytes: int) -> dict[str, int]:
     # Two entries of the buffer list may be the same bytes of the file.
     places: dict[tuple[int, int], str] = {}
     for number, kind in kinds.items():
-        data = buffers[number].data
-        if data is not None and len(data):
-            place = (data.ctypes.data, len(data))
+        content = buffers[number].data
+        if content is not None and len(content):
+            place = (content.ctypes.data, len(content))
             places[place] = min(places.get(place, kind), kind, key=KINDS.index)
     result: dict[str, int] = dict.fromkeys(KINDS, 0)
     for (_, size), kind in places.items():
         result[kind] += size
-    result["structure"] = file_bytes - sum(result.values())
+    result["metadata"] += _appended_files.size(data)
+    result["structure"] = len(data) - sum(result.values())
     if result["structure"] < 0:
         raise TFLiteFileError("the data of its tensors overlaps: copy or export it again")
     return result
 
 
 def _kinds(graph: Graph):
-    """Yields the buffer and the kind of every tensor of every graph."""
+    """Yields the buffer and the kind of all metadata, and of every tensor of every graph."""
+    for entry in graph.model.metadata or []:
+        yield entry.buffer, "metadata"
     packed = {
         operator.inputs[position]
         for operator in graph.operators

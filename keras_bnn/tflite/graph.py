@@ -142,6 +142,14 @@ class Graph:
             bytes=size,
         )
 
+    def tensors(self) -> list[Tensor]:
+        """Returns every tensor, by index."""
+        return [self.tensor(index) for index in range(len(self._tensors))]
+
+    def rename(self, index: int, name: str) -> None:
+        """Gives a tensor of the model another name."""
+        self._raw(index).name = name.encode()
+
     def constant(self, index: int) -> np.ndarray | None:
         """Returns the data of a constant tensor in its shape, read-only.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_bnn.tflite._verify import TFLiteFileError
+from keras_bnn.tflite.channels import constant_signs, spare_bytes
 from keras_bnn.tflite.graph import Graph, Operator, Tensor
 
 _WORD = 32
@@ -54,6 +55,10 @@ class Layer:
         binary_weights: Whether the weights of each filter differ in their sign only. True for
             1-bit layers; elsewhere it tells of binary weights that are stored wider than needed.
             False where a filter has a single weight, which says nothing.
+        spare_bytes: How much of `weight_bytes` fills words up to 32 channels: as many channels more
+            as there are up to the next multiple of 32 would cost this layer nothing.
+        always_plus: Channels of a packed output that are +1 whatever the input.
+        always_minus: Those that are −1.
     """
 
     name: str
@@ -73,6 +78,9 @@ class Layer:
     weights: str
     weight_bytes: int
     binary_weights: bool
+    spare_bytes: int = 0
+    always_plus: tuple[int, ...] = ()
+    always_minus: tuple[int, ...] = ()
 
 
 def layers(graph: Graph) -> list[Layer]:
@@ -113,6 +121,8 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
     graph.constant(weights.index)
     kernel = (weights.shape[1], weights.shape[2], channels // groups, filters)
     shape = (*result.shape[:3], filters)
+    _check_thresholds(graph, operator, filters)
+    plus, minus = constant_signs(graph, operator, math.prod(kernel[:3]))
     sides = ("height", "width")
     same = "same one" if _choice(operator, "pad_values", (0, 1)) else "same zero"
     return Layer(
@@ -133,7 +143,21 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
         weights="1-bit" if weights.is_constant else "computed",
         weight_bytes=weights.bytes,
         binary_weights=True,
+        spare_bytes=spare_bytes(filters, math.prod(kernel[:2]), kernel[2]),
+        always_plus=plus,
+        always_minus=minus,
     )
+
+
+def _check_thresholds(graph: Graph, operator: Operator, filters: int) -> None:
+    if operator.inputs[4] >= 0:
+        thresholds = graph.tensor(operator.inputs[4])
+        _expect(
+            operator,
+            thresholds.type == "int32" and thresholds.shape == (filters,),
+            f"has {thresholds.type} thresholds of shape {list(thresholds.shape)}, expected "
+            f"{filters} of int32",
+        )
 
 
 def _convolution(graph: Graph, operator: Operator) -> Layer:
@@ -195,6 +219,7 @@ _READERS = {
     "FULLY_CONNECTED": _fully_connected,
     "BATCH_MATMUL": _matrix_product,
 }
+OPERATORS = frozenset(_READERS)
 
 
 def _layer(
