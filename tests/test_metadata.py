@@ -12,6 +12,8 @@ import pytest
 from hand_made import FLOAT32, INT8, hand_made
 
 import keras_bnn as kb
+from keras_bnn import cli
+from keras_bnn.cli.export import _preprocessing
 from keras_bnn.errors import InputError
 from keras_bnn.tflite import (
     Metadata,
@@ -302,3 +304,49 @@ def test_arguments_that_do_not_fit_are_refused(model, arguments, expected, tmp_p
         kb.export.to_tflite(model, tmp_path / "m.tflite", **arguments)
     assert expected in str(raised.value)
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_the_export_command_takes_them(monkeypatch, capsys, tmp_path):
+    model = networks.binary_net_with_dense()
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "labels.txt").write_text("".join(f"digit {i}\n" for i in range(10)))
+
+    def export(**options):
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        files = [tmp_path / "m.keras", "-o", tmp_path / "m.tflite"]
+        monkeypatch.setattr("sys.argv", ["keras-bnn", "export", *map(str, files), *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, capsys.readouterr().err
+
+    status, _ = export(
+        labels=tmp_path / "labels.txt",
+        preprocessing="mean=127.5 std=64",
+        description="Reads a digit.",
+    )
+    found = describe(tmp_path / "m.tflite").metadata
+    assert (status or 0, found.description) == (0, "Reads a digit.")
+    assert list(found.normalization.values()) == [Normalization(127.5, 64)]
+    assert list(found.labels.values()) == [tuple(f"digit {i}" for i in range(10))]
+
+    for options, expected in (
+        ({"labels": tmp_path / "none.txt"}, "Cannot read"),
+        ({"labels": tmp_path / "m.tflite"}, "expected a text file of labels"),
+        ({"preprocessing": "mean=127.5"}, 'expected "mean=127.5 std=127.5"'),
+        ({"preprocessing": "mean=1, 2 std=1"}, 'expected "mean=127.5 std=127.5"'),
+        ({"preprocessing": "mean=0 std=0"}, "expected no 0"),
+    ):
+        status, message = export(**options)
+        assert (status, len(message.strip().splitlines())) == (2, 1), message
+        assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mean=0.5,0.25,1 std=2", Normalization([0.5, 0.25, 1], 2)),
+        ("Scale to 0 to 1.", "Scale to 0 to 1."),
+    ],
+)
+def test_preprocessing_of_the_command_line(text, expected):
+    assert _preprocessing(text) == expected

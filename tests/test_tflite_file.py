@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from hand_made import FLOAT32, hand_made
 
 from keras_bnn import tflite
 from keras_bnn.tflite import Graph, TFLiteFileError, read, write
@@ -244,8 +245,10 @@ def _damaged(data, rng):
 def test_damaged_files_raise_nothing_else(data):
     one_line = set()
     for seed in range(400):
+        damaged = _damaged(data, random.Random(seed))
         try:
-            str(tflite.describe(_damaged(data, random.Random(seed))))
+            str(tflite.describe(damaged))
+            tflite.draw(damaged)
         except TFLiteFileError as error:
             one_line.add(str(error).isprintable())
         except Exception as error:
@@ -358,6 +361,16 @@ def test_write_refuses_what_it_would_lose_or_cannot_hold(model, monkeypatch):
         write(model)
 
 
+@pytest.mark.parametrize("name", ["LceQuantize", "LceDequantize", "LceBMaxPool2d", "ABS"])
+@pytest.mark.parametrize(("inputs", "outputs"), [([], []), ([-1], [1]), ([0], [-1]), ([0, -1], [])])
+def test_operators_without_inputs_or_outputs_are_described(name, inputs, outputs):
+    tensors = [(FLOAT32, (), None), (FLOAT32, (1, 4), None)]
+    operators = [(name, inputs, outputs, None), ("NEG", [0, -1], [1], None)]
+    file = hand_made(tensors, operators)
+    assert name in str(tflite.describe(file))
+    assert name in tflite.draw(file)
+
+
 def test_reading_needs_no_tensorflow(data, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(data)
@@ -368,6 +381,7 @@ heavy = {{"tensorflow", "tf_keras", "keras", "larq", "larq_compute_engine", "ai_
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 keras_bnn.tflite.write(keras_bnn.tflite.read({str(path)!r}))
 assert keras_bnn.tflite.describe({str(path)!r}).layers
+assert "LceBconv2d" in keras_bnn.tflite.draw({str(path)!r})
 assert heavy & set(sys.modules) == {{"ai_edge_litert"}}
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -65,7 +65,7 @@ def breaks(graph: Graph, layers: tuple[Layer, ...]) -> list[Break]:
         if operator.name == "LceBconv2d" and layer is not None and layer.output != "packed":
             for path, sign in _paths(graph, operator, {}):
                 found.append(_before_sign(graph, layer, path, sign))
-        elif operator.name == "LceDequantize":
+        elif operator.name == "LceDequantize" and min(operator.inputs, default=-1) >= 0:
             for path, reader in _paths(graph, operator, by_index):
                 found.append(_after_sign(graph, operator, path, reader, by_index))
     return found
@@ -146,7 +146,8 @@ def _paths(
     todo: deque = deque((tensor, (), False) for tensor in start.outputs)
     while todo:
         tensor, path, joined = todo.popleft()
-        for reader in graph.consumers(tensor):
+        # -1 stands for any input that is left out.
+        for reader in graph.consumers(tensor) if tensor >= 0 else ():
             if reader.index in seen:
                 continue
             seen.add(reader.index)

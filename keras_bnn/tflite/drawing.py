@@ -42,8 +42,8 @@ def draw(
 
     >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
     >>> exported = keras_bnn.export.to_tflite(model, "model.tflite")
-    >>> print(draw("model.tflite").splitlines()[2])
-    ○  CONV_2D
+    >>> [line.split()[:2] for line in draw("model.tflite").splitlines()[1:4]]
+    [['○', 'CONV_2D'], ['▄', 'LceQuantize'], ['█', 'LceBconv2d']]
     """
     data, name = load(path_or_bytes)
     try:
@@ -86,8 +86,9 @@ class _Drawing:
     lanes: list[int | None] = field(default_factory=list)
 
     def __post_init__(self):
-        self._channels = packed_channels(self.graph)
+        # Checks the options and shapes that the other reads.
         self._layers: dict[int, Layer] = {layer.index: layer for layer in layers(self.graph)}
+        self._channels = packed_channels(self.graph)
         self._outputs = [port.tensor for port in self.graph.outputs]
         for port in self.graph.inputs:
             self._draw((), (port.tensor,), self._port_cells("input", port))
@@ -110,7 +111,7 @@ class _Drawing:
         before = list(self.lanes)
         for i in ending:
             self.lanes[i] = None
-        wanted = [tensor for tensor in outputs if tensor not in self.lanes]
+        wanted = [tensor for tensor in outputs if tensor >= 0 and tensor not in self.lanes]
         # What continues its input stays in its column.
         places = [self._place(ending, tensor) for tensor in wanted] or ending[:1] or read[:1]
         reads, writes = (
