@@ -64,7 +64,7 @@ class LayerUse:
         layer: The Keras layer.
         label: Its name, numbered where several layers of the model share it.
         input_shapes, output_shapes: One shape (with the batch) for each call.
-        binary_input: Whether all values that reached its multiplication were ±1.
+        input_values: The values that reached its multiplication, sorted; `None` if more than four.
         first_call: Its place in the order of the model's calls.
     """
 
@@ -72,15 +72,19 @@ class LayerUse:
     label: str
     input_shapes: list = field(default_factory=list)
     output_shapes: list = field(default_factory=list)
-    binary_input: bool = True
+    input_values: tuple[float, ...] | None = ()
     first_call: int = -1
 
     def record(self, inputs, quantized, outputs) -> None:
         self.input_shapes.append(_shape(inputs))
         self.output_shapes.append(_shape(outputs))
-        self.binary_input &= all(
-            bool(tf.reduce_all(tf.abs(tensor) == 1)) for tensor in tf.nest.flatten(quantized)
-        )
+        for tensor in tf.nest.flatten(quantized):
+            self.input_values = few_values(np.asarray(tensor), self.input_values)
+
+    @property
+    def binary_input(self) -> bool:
+        """Whether all values that reached its multiplication were ±1."""
+        return is_plus_minus_one(self.input_values)
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
@@ -94,6 +98,24 @@ class LayerUse:
         return bool(quantized_kernels(self.layer)) or (
             getattr(self.layer, "input_quantizer", None) is not None
         )
+
+
+def few_values(array: np.ndarray, known: tuple | None = ()) -> tuple[float, ...] | None:
+    """The values in `array` and those `known`, sorted; `None` if there are more than four."""
+    if known is None:
+        return None
+    values = array.ravel()
+    # Almost all arrays show in a few thousand numbers that they have more.
+    for part in (values[:4096], values):
+        if len(np.unique(part)) > 4:
+            return None
+    both = np.union1d(values, np.array(known, values.dtype))
+    return tuple(both.tolist()) if len(both) <= 4 else None
+
+
+def is_plus_minus_one(values: tuple[float, ...] | None) -> bool:
+    """Whether these values of `few_values` are -1, 1 or both."""
+    return bool(values) and set(values) <= {-1.0, 1.0}
 
 
 def last_name(weight) -> str:

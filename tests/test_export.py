@@ -205,10 +205,14 @@ def test_allow_float_names_layers_that_may_stay_float(tmp_path):
         kb.export.to_tflite(model, tmp_path / "m.tflite", allow_float="c")
 
 
-def test_a_ternary_input_is_refused_even_as_float(tmp_path):
+def test_a_ternary_input_is_refused_and_right_where_it_may_be_float(tmp_path):
     layer = BinaryConv2D(8, 3, input_quantizer="ste_tern", name="c")
     model = tf.keras.Sequential([tf.keras.Input((6, 6, 32)), layer])
-    assert "other values than ±1" in _refused(model, tmp_path / "m.tflite", allow_float=["c"])
+    assert "the values -1, 0 and 1" in _refused(model, tmp_path / "m.tflite")
+    networks.exported(model, tmp_path / "m.tflite", allow_float=["c"])
+    x = _with_zeros((4, 6, 6, 32))
+    file = kb.runtime.Interpreter(tmp_path / "m.tflite").predict(x)
+    assert (file == model(x).numpy()).all()
 
 
 def test_layers_without_a_1bit_form_say_so(tmp_path):

@@ -57,7 +57,7 @@ class ErrorBounds:
         exact_inputs: Names of inputs that hold signs: products of them with ±1 are exact.
 
     Attributes:
-        unbounded: Operations for which no bound is known.
+        unbounded: Operations for which no bound is known, where an output depends on one.
     """
 
     def __init__(self, graph: TracedGraph, exact_inputs: list[str]):
@@ -74,6 +74,8 @@ class ErrorBounds:
             self._add(node)
         outputs = [self._known[_key(reference)] for reference in graph.outputs]
         self._roundings = [magnitude.roundings for magnitude in outputs]
+        if None not in self._roundings:
+            self.unbounded.clear()
         self._result.outputs = [magnitude.reference for magnitude in outputs]
         self._result.prune()
         self._module = self._result.to_module()
@@ -120,8 +122,9 @@ class ErrorBounds:
                 self._known[key] = self._magnitude(node, index)
 
     def _magnitude(self, node: Node, index: int) -> Magnitude:
-        if node.op == "Leaf":
-            return Magnitude(f"{node.name}:0", 0)
+        if node.op == "Leaf" or not node.outputs[index].dtype.is_floating:
+            # What is no float holds shapes and indices, which are exact.
+            return Magnitude(f"{node.name}:{index}", 0)
         if node.op in SELECTIONS:
             return self._same(node, SELECTIONS[node.op], 0, index)
         if node.op in _FUNCTIONS:
@@ -135,6 +138,9 @@ class ErrorBounds:
 
     def _inputs(self, node: Node) -> list[Magnitude]:
         return [self._known[_key(reference)] for reference in node.inputs]
+
+    def _moved(self, node: Node) -> Magnitude:
+        return self._same(node, slice(0, 1), 0)
 
     def _same(self, node: Node, data: slice, roundings: int, index: int = 0) -> Magnitude:
         """The same operation on magnitudes."""
@@ -245,6 +251,7 @@ _HANDLERS: dict[str, Callable[[ErrorBounds, Node], Magnitude]] = {
     "AddV2": ErrorBounds._sum,
     "AvgPool": ErrorBounds._pool,
     "BatchMatMulV2": ErrorBounds._weighted_sum,
+    "BatchToSpaceND": ErrorBounds._moved,
     "BiasAdd": ErrorBounds._bias,
     "Conv2D": ErrorBounds._weighted_sum,
     "DepthwiseConv2dNative": ErrorBounds._weighted_sum,
@@ -258,6 +265,7 @@ _HANDLERS: dict[str, Callable[[ErrorBounds, Node], Magnitude]] = {
     "PadV2": ErrorBounds._pad,
     "RealDiv": ErrorBounds._quotient,
     "Softmax": ErrorBounds._softmax,
+    "SpaceToBatchND": ErrorBounds._moved,
     "Square": ErrorBounds._square,
     "Sub": ErrorBounds._sum,
     "Sum": ErrorBounds._reduction,

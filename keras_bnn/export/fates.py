@@ -3,10 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from keras_bnn.export import reasons
-from keras_bnn.export.bake import Baked
+from keras_bnn.export.baked import Baked, QuantizedLayer
+from keras_bnn.export.rules.binary_products import PRODUCTS, is_binary_product, reads_sign
 from keras_bnn.export.stored_kernels import StoredKernel
-from keras_bnn.probe import BinaryKernel, LayerUse
+from keras_bnn.export.traced import TracedGraph
+from keras_bnn.probe import BinaryKernel
 from keras_bnn.tflite.graph import Graph
 
 ONE_BIT = "1-bit"
@@ -26,8 +30,8 @@ class LayerFate:
         reason: Why it is not 1-bit; `None` where it is.
         kernel_shape: The shape of its kernel in Keras.
         bytes: Bytes of its kernel in the file.
-        meant_binary: Whether ±1 reaches it and its kernel has two values per channel, so that
-            nothing but its export keeps it from being 1-bit.
+        meant_binary: Whether its author made it binary: its kernel has two values per channel, and
+            ±1 reaches it (or -1, 0 and 1, which is refused as well).
     """
 
     name: str
@@ -43,54 +47,76 @@ class LayerFate:
         return asdict(self)
 
 
-def name_after_layers(
-    graph: Graph, uses: list[LayerUse], baked: Baked, stored: list[StoredKernel]
-) -> None:
+def name_after_layers(graph: Graph, baked: Baked, stored: list[StoredKernel]) -> None:
     """Gives what a quantized layer computes in the file the layer's name.
 
     The converter names it after a neighbour, and cuts the name off.
     """
     tensors: Any = graph.subgraph.tensors
-    for use in uses:
-        for holder in _holders(baked.kernels.get(use.label), stored):
+    for layer in baked.layers:
+        for holder in _holders(layer.kernel, stored):
             (output,) = holder.operator.outputs
             if output not in [port.tensor for port in graph.outputs]:
-                tensors[output].name = use.label.encode()
+                tensors[output].name = layer.label.encode()
 
 
-def fates(
-    graph: Graph, uses: list[LayerUse], baked: Baked, stored: list[StoredKernel]
-) -> list[LayerFate]:
+def fates(graph: Graph, baked: Baked, stored: list[StoredKernel]) -> list[LayerFate]:
     """The fate of each quantized layer, in the order in which the model calls them."""
-    return [_fate(graph, use, baked.kernels[use.label], stored) for use in uses if use.is_quantized]
+    return [_fate(graph, layer, baked, stored) for layer in baked.layers]
 
 
-def _fate(graph: Graph, use: LayerUse, kernel: BinaryKernel | None, stored) -> LayerFate:
-    holders = _holders(kernel, stored)
+def _fate(graph: Graph, layer: QuantizedLayer, baked: Baked, stored) -> LayerFate:
+    holders = _holders(layer.kernel, stored)
     in_float = [holder for holder in holders if not holder.is_1bit]
-    meant_binary = use.binary_input and kernel is not None
+    # What reaches the layer can hold zeros around a sign, which the rules took out.
+    meant_binary = layer.kernel is not None and (
+        layer.binary_input or _multiplies_signs(baked.graph, layer.kernel)
+    )
     fate, reason = FLOAT, None
     if holders and not in_float:
         fate = ONE_BIT
         if not meant_binary:
             # The converter takes some quantizers with three values for a sign.
             fate, reason = FLOAT, reasons.WRONGLY_1BIT
+    elif _is_ternary(layer):
+        reason = reasons.of_few_values(layer)
     elif meant_binary:
-        reason = reasons.why_float(graph, use, in_float)
-    elif kernel is not None:
-        fate, reason = WEIGHTS_ONLY, reasons.REAL_INPUT
+        reason = reasons.why_float(graph, layer, in_float)
     else:
-        reason = reasons.why_not_binary(use)
+        reason = reasons.why_not_meant(layer)
+        if layer.kernel is not None:
+            fate = WEIGHTS_ONLY
     size = sum({holder.operator.inputs[1]: holder.bytes for holder in holders}.values())
     return LayerFate(
-        name=use.label,
-        kind=type(use.layer).__name__,
+        name=layer.label,
+        kind=layer.kind,
         fate=fate,
         reason=reason,
-        kernel_shape=use.kernel_shape,
+        kernel_shape=layer.kernel_shape,
         bytes=size,
-        meant_binary=meant_binary,
+        meant_binary=meant_binary or _is_ternary(layer),
     )
+
+
+def _is_ternary(layer: QuantizedLayer) -> bool:
+    """Whether -1, 0 and 1 reach it, and its kernel has two values: meant 1-bit, but cannot be."""
+    values = layer.input_values
+    return layer.kernel is not None and values is not None and set(values) == {-1.0, 0.0, 1.0}
+
+
+def _multiplies_signs(graph: TracedGraph, kernel: BinaryKernel) -> bool:
+    products = [
+        node
+        for node in graph.of(*PRODUCTS)
+        if is_binary_product(graph, node) and _is_same(graph.value(node.inputs[1]), kernel.signs)
+    ]
+    return bool(products) and all(reads_sign(graph, node) for node in products)
+
+
+def _is_same(signs: np.ndarray, others: np.ndarray) -> bool:
+    """Whether these are the same weights; a rule may have given them other axes."""
+    rows, other_rows = (array.reshape(-1, array.shape[-1]) for array in (signs, others))
+    return rows.shape == other_rows.shape and bool((rows == other_rows).all())
 
 
 def _holders(kernel: BinaryKernel | None, stored: list[StoredKernel]) -> list[StoredKernel]:

@@ -1,57 +1,40 @@
 """Why a layer is not 1-bit in the file, and what its author can change."""
 
-from keras_bnn._keras import larq
-from keras_bnn.export.bake import can_be_baked
+from keras_bnn.export.baked import QuantizedLayer
 from keras_bnn.export.stored_kernels import StoredKernel
-from keras_bnn.probe import LayerUse, quantized_kernels
 from keras_bnn.tflite.graph import Graph
 
-REAL_INPUT = "its input is real; give it an input_quantizer if it is to be 1-bit"
+_REAL_INPUT = "its input is real; give it an input_quantizer if it is to be 1-bit"
 WRONGLY_1BIT = (
     "the converter made it 1-bit although its input has other values than ±1, which computes "
     "something else; use a sign as its input_quantizer"
 )
 
 
-def why_not_binary(use: LayerUse) -> str:
-    """The reason for a layer whose author gave it a kernel of other than two values."""
-    if not quantized_kernels(use.layer):
+def why_not_meant(layer: QuantizedLayer) -> str:
+    """The reason for a layer that its author did not make binary."""
+    if not layer.quantizes_kernel:
         return "its kernel is real; give it a kernel_quantizer if it is to be 1-bit"
-    return "its quantized kernel has more than two values per channel; 1-bit kernels have ±1"
+    if layer.kernel is None:
+        return "its quantized kernel has more than two values per channel; 1-bit kernels have ±1"
+    if layer.input_values is None:
+        return _REAL_INPUT
+    return of_few_values(layer)
 
 
-def why_float(graph: Graph, use: LayerUse, in_float: list[StoredKernel]) -> str:
+def of_few_values(layer: QuantizedLayer) -> str:
+    """The reason for a layer that reads few values, but not ±1."""
+    *first, last = [f"{value:g}" for value in layer.input_values or ()]
+    values = f"{', '.join(first)} and {last}" if first else last
+    return (
+        f"its input has the values {values}; 1-bit inputs have ±1, so use a sign as its "
+        "input_quantizer, and scale after the layer"
+    )
+
+
+def why_float(graph: Graph, layer: QuantizedLayer, in_float: list[StoredKernel]) -> str:
     """The reason for a layer that its author made binary, with the remedy."""
-    return _of_layer(use) or _of_file(graph, in_float)
-
-
-def _of_layer(use: LayerUse) -> str | None:
-    layer = use.layer
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return "it is channels_first; set data_format='channels_last'"
-    if not isinstance(
-        layer, (larq.layers.QuantDense, larq.layers.QuantConv1D, larq.layers.QuantConv2D)
-    ):
-        return (
-            f"LCE has no 1-bit form of {type(layer).__name__}; use a convolution or dense layer, "
-            "or list it in allow_float"
-        )
-    if not can_be_baked(layer):
-        return (
-            f"{type(layer).__name__} overrides what the layer it is made from computes; move that "
-            "into a layer of its own"
-        )
-    if isinstance(layer, larq.layers.QuantDense):
-        return None
-    return _of_convolution(use)
-
-
-def _of_convolution(use: LayerUse) -> str | None:
-    layer = use.layer
-    group = use.input_shapes[0][-1] // layer.groups
-    if layer.groups > 1 and group % 32:
-        return f"its groups have {group} channels each; use a multiple of 32"
-    return None
+    return layer.obstacle or _of_file(graph, in_float)
 
 
 def _of_file(graph: Graph, in_float: list[StoredKernel]) -> str:

@@ -36,22 +36,40 @@ class Cut:
 
 
 def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
-    """The signs that reach a product with ±1, each once."""
+    """All signs of the model but those that are its outputs alone."""
     stored = stored_kernels(file)
-    cuts: dict[str, Cut] = {}
+    before: dict[str, set[int]] = {}
     for product in graph.of("Conv2D", "MatMul"):
         source = graph.producer(product.inputs[0])
         if source.op in PADS:
             source = graph.producer(source.inputs[0])
-        if source.op != SIGN or not is_binary_product(graph, product):
+        if source.op == SIGN and is_binary_product(graph, product):
+            tensors = {
+                _packed_input(file, kernel)
+                for kernel in stored
+                if kernel.holds(graph.value(product.inputs[1]))
+            }
+            before.setdefault(source.name, set()).update(tensors - {None})
+    packed = _packed_tensors(file)
+    cuts = []
+    for sign in graph.of(SIGN):
+        if not any(graph.consumers(sign.name)):
             continue
-        signs = graph.value(product.inputs[1])
-        tensors = {_packed_input(file, kernel) for kernel in stored if kernel.holds(signs)}
-        tensors.discard(None)
-        channels = source.outputs[0].shape[-1]
-        if source.name not in cuts or not cuts[source.name].candidates:
-            cuts[source.name] = Cut(source, tuple(sorted(tensors)), channels)  # type: ignore[arg-type]
-    return list(cuts.values())
+        channels = sign.outputs[0].shape[-1]
+        # What no binary product reads can be any of the packed tensors.
+        candidates = before.get(sign.name, packed)
+        cuts.append(Cut(sign, tuple(sorted(candidates)), channels))
+    return cuts
+
+
+def _packed_tensors(file: Graph) -> set[int]:
+    return {
+        tensor
+        for operator in file.operators
+        if operator.name in ("LceQuantize", "LceBconv2d", "LceBMaxPool2d")
+        for tensor in operator.outputs
+        if file.tensor(tensor).type == "int32"
+    }
 
 
 def _packed_input(file: Graph, kernel: StoredKernel) -> int | None:
@@ -92,22 +110,21 @@ def unpack(cut: Cut, words: np.ndarray) -> np.ndarray | None:
 def cut_open(graph: TracedGraph, cuts: list[Cut]) -> tuple[TracedGraph, list[str]]:
     """The graph with each cut as a further input, and the value below it as a further output.
 
-    The value below a model's output that is a sign comes last, in the order of the outputs.
+    In place of a model's output that is a sign comes the value below it.
     """
     opened = graph.copy()
-    below_outputs = [
-        graph.producer(reference).inputs[0]
-        for reference in graph.outputs
-        if graph.producer(reference).op == SIGN
-    ]
+    producers = [graph.producer(reference) for reference in graph.outputs]
     names = []
     for cut in cuts:
         bits_of_file = opened.input(cut.sign.outputs[0], f"{cut.sign.name}/in_file")
         names.append(opened.inputs[-1])
         opened.replace(f"{cut.sign.name}:0", bits_of_file)
     # `replace` has changed what reads a sign, not what a sign reads.
+    opened.outputs = [
+        opened.nodes[node.name].inputs[0] if node.op == SIGN else reference
+        for node, reference in zip(producers, opened.outputs, strict=True)
+    ]
     opened.outputs += [opened.nodes[cut.sign.name].inputs[0] for cut in cuts]
-    opened.outputs += below_outputs
     opened.prune()
     return opened, names
 

@@ -8,12 +8,11 @@ from keras_bnn.errors import InputError
 from keras_bnn.export.bake import bake
 from keras_bnn.export.convert import convert
 from keras_bnn.export.fates import FLOAT, LayerFate, fates, name_after_layers
+from keras_bnn.export.limits import check_graph, notes_on
 from keras_bnn.export.metadata import metadata_for
 from keras_bnn.export.reasons import WRONGLY_1BIT
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.stored_kernels import stored_kernels
-from keras_bnn.probe import probe
-from keras_bnn.signature import signature_of
 from keras_bnn.tables import aligned
 from keras_bnn.tflite import metadata
 from keras_bnn.tflite.file import read
@@ -115,25 +114,25 @@ def to_tflite(
     {'1-bit'}
     """
     files.check_writable(path)
-    signature = signature_of(model)
-    uses = probe(model)
-    _check_names(allow_float, [use.label for use in uses if use.is_quantized])
-    baked = bake(model, signature, uses)
+    baked = bake(model)
+    _check_names(allow_float, [layer.label for layer in baked.layers])
     about = metadata_for(
         baked.graph, baked.input_names, baked.output_names, labels, preprocessing, description
     )
     rewrite(baked.graph)
+    check_graph(baked.graph)
     file = Graph(read(convert(baked.graph, baked.input_names, baked.output_names)))
     stored = stored_kernels(file)
-    layers = fates(file, uses, baked, stored)
+    layers = fates(file, baked, stored)
     refused = [fate for fate in layers if _is_refused(fate, allow_float)]
     if refused:
         raise ExportError(refused)
-    name_after_layers(file, uses, baked, stored)
+    name_after_layers(file, baked, stored)
+    limits = notes_on(file)
     name_parts(file)
     data = metadata.write(file.model, about)
     files.write_atomically(path, data)
-    notes = tuple(dict.fromkeys(baked.graph.notes))
+    notes = tuple(dict.fromkeys(baked.graph.notes + limits))
     return Exported(Path(path), len(data), layers, notes)
 
 

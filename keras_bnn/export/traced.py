@@ -5,16 +5,21 @@ a variable again when the graph is made a function: never a constant, see `bake`
 """
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
 from keras_bnn._keras import tf
 
 # Stands for "+1 where x >= 0, else -1", or with `strict` for "+1 where x > 0, else -1".
 SIGN = "BinarySign"
+# Stands for a sign that is 0 at 0, on what is often 0.
+TERNARY = "TernarySign"
 # Hand their first input on; their other sides are gradients and control flow.
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASSING = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics")
 
 
@@ -39,7 +44,7 @@ class Node:
         inputs: References, `"name:output"`.
         outputs: A `tf.TensorSpec` for each output.
         attributes: TensorFlow's attributes, as protocol buffers by name.
-        value: Of a leaf that is a variable.
+        value: Of a leaf that is a variable, and of a constant.
         strict: Of a sign.
     """
 
@@ -50,6 +55,11 @@ class Node:
     attributes: dict = field(default_factory=dict)
     value: np.ndarray | None = None
     strict: bool = False
+
+    @functools.cached_property
+    def is_plus_minus_one(self) -> bool:
+        """Whether its value is known, and ±1 everywhere."""
+        return self.value is not None and bool((np.abs(self.value) == 1).all())
 
     def flag(self, *names: str) -> bool:
         """Whether one of the boolean attributes `names` is there and set."""
@@ -64,6 +74,7 @@ class Node:
             [tensor.name for tensor in operation.inputs],
             [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in operation.outputs],
             dict(operation.node_def.attr),
+            value=tf.get_static_value(operation.outputs[0]) if operation.type == "Const" else None,
         )
 
 
@@ -92,20 +103,39 @@ class TracedGraph:
             self.nodes[name].op = "Leaf"
         outputs = function.structured_outputs
         self.outputs = [outputs[key].name for key in sorted(outputs)]
+        self._inline_calls()
         self._read_captures(function)
         self._drop_passing()
         self.prune()
+        self._merge_equal()
+        self._fold()
+
+    def _inline_calls(self) -> None:
+        """Puts the bodies of functions in the place of their calls, as a SavedModel has them."""
+        bodies = {function.signature.name: function for function in self._library.function}
+        while calls := list(self.of(*_CALLS)):
+            for call in calls:
+                body = bodies[call.attributes["f"].func.name]
+                shapes = [self.spec(reference).shape for reference in call.inputs]
+                self._inline(call, function_def_to_graph(body, input_shapes=shapes))
+
+    def _inline(self, call: Node, body) -> None:
+        names = self._add_operations(body, body.inputs, call.inputs, call.name)
+        for i, output in enumerate(body.outputs):
+            self.replace(f"{call.name}:{i}", names[output.name])
+        self.prune()
 
     def _read_captures(self, function) -> None:
-        variables = {id(variable.handle): variable for variable in function.graph.variables}
         for outer, inner in function.graph.captures:
             name = inner.op.name
             if outer.dtype != tf.resource:
                 self._make_leaf(name, outer.numpy())
-            elif id(outer) in variables:
-                for node in self.consumers(name):
-                    if node is not None and node.op == "ReadVariableOp":
-                        self._make_leaf(node.name, variables[id(outer)].numpy())
+                continue
+            for node in self.consumers(name):
+                if node is not None and node.op == "ReadVariableOp":
+                    dtype = node.outputs[0].dtype
+                    value = tf.raw_ops.ReadVariableOp(resource=outer, dtype=dtype)
+                    self._make_leaf(node.name, value.numpy())
 
     def _make_leaf(self, name: str, value: np.ndarray) -> None:
         spec = tf.TensorSpec(value.shape, value.dtype)
@@ -116,6 +146,51 @@ class TracedGraph:
             if node.op in _PASSING:
                 for i in range(len(node.outputs)):
                     self.replace(f"{node.name}:{i}", node.inputs[i])
+
+    def _merge_equal(self) -> None:
+        """Lets nodes that compute the same be one, as where somebody wrote a term twice."""
+        seen: dict = {}
+        for node in self.ordered():
+            if node.op == "Leaf" or _is_random(node):
+                continue
+            attributes = sorted((k, v.SerializeToString()) for k, v in node.attributes.items())
+            first = seen.setdefault((node.op, tuple(node.inputs), str(attributes)), node)
+            if first is not node:
+                for i in range(len(node.outputs)):
+                    self.replace(f"{node.name}:{i}", f"{first.name}:{i}")
+        self.prune()
+
+    def _fold(self) -> None:
+        """Computes now what depends on no input, such as kernels behind their quantizers.
+
+        TensorFlow and the converter do not compute what is larger than they like, but leave it to
+        every inference.
+        """
+        fixed = self._fixed()
+        frontier = dict.fromkeys(
+            reference
+            for node in self.nodes.values()
+            if node.name not in fixed
+            for reference in node.inputs
+            if split(reference)[0] in fixed
+            and self.constant(reference) is None
+            and self.spec(reference).dtype.is_floating
+        )
+        for reference, value in zip(frontier, self.evaluate(list(frontier)), strict=True):
+            self.replace(reference, self.variable(value, f"{split(reference)[0]}/folded"))
+        self.prune()
+
+    def _fixed(self) -> set[str]:
+        """The nodes that depend on no input, and on nothing random."""
+        fixed: set[str] = set()
+        for node in self.ordered():
+            if (
+                node.name not in self.inputs
+                and not _is_random(node)
+                and all(split(reference)[0] in fixed for reference in node.inputs)
+            ):
+                fixed.add(node.name)
+        return fixed
 
     # Reading.
 
@@ -146,10 +221,7 @@ class TracedGraph:
 
     def constant(self, reference: str) -> np.ndarray | None:
         """The value of `reference` where it is a constant or a variable."""
-        node = self.producer(reference)
-        if node.op == "Const":
-            return tf.make_ndarray(node.attributes["value"].tensor)
-        return node.value
+        return self.producer(reference).value
 
     def value(self, reference: str) -> np.ndarray:
         """The value of `reference`, of which the caller knows that it is a constant or variable."""
@@ -157,10 +229,6 @@ class TracedGraph:
         if value is None:
             raise AssertionError(f"{reference} is no constant.")
         return value
-
-    def depends_on_inputs(self, reference: str) -> bool:
-        """Whether `reference` depends on the model's inputs."""
-        return bool(self._ancestors([reference]) & set(self.inputs))
 
     def evaluate(self, references: list[str]) -> list[np.ndarray]:
         """The values of `references` that depend on no input."""
@@ -218,16 +286,26 @@ class TracedGraph:
             specs = [self.spec(reference) for reference in references]
             leaves = [tf.compat.v1.placeholder(spec.dtype, spec.shape) for spec in specs]
             result = compute(*leaves)
+        names = self._add_operations(scratch, leaves, references, name)
+        return names[result.name]
+
+    def _add_operations(self, graph, leaves, references, name: str) -> dict[str, str]:
+        """Adds what a `tf.Graph` computes, with `references` for its `leaves`.
+
+        Returns:
+            The reference here to each tensor there.
+        """
         prefix = self.free_name(name)
         names = {leaf.name: ref for leaf, ref in zip(leaves, references, strict=True)}
-        for operation in scratch.get_operations():
+        for operation in graph.get_operations():
             if operation.outputs and operation.outputs[0].name in names:
                 continue
             node = Node.of_operation(operation)
             node.name = f"{prefix}/{node.name}"
-            node.inputs = [names.get(ref, f"{prefix}/{ref}") for ref in node.inputs]
+            node.inputs = [names[reference] for reference in node.inputs]
             self.nodes[node.name] = node
-        return names.get(result.name, f"{prefix}/{result.name}")
+            names.update({t.name: f"{prefix}/{t.name}" for t in operation.outputs})
+        return names
 
     def sign(self, reference: str, name: str, strict: bool = False) -> str:
         """Adds the sign of `reference`; returns its reference."""
@@ -276,7 +354,9 @@ class TracedGraph:
         `constants` keep alive the variables that `serve` reads.
         """
         variables = {
-            name: frozen(node.value) for name, node in self.nodes.items() if node.value is not None
+            name: frozen(node.value)
+            for name, node in self.nodes.items()
+            if node.op == "Leaf" and node.value is not None
         }
         lowered = self._lowered()
         definition, outputs = lowered._definition(), lowered.outputs
@@ -320,12 +400,29 @@ class TracedGraph:
         """A copy in which signs are TensorFlow's operations, in a form that LCE knows."""
         graph = self.copy()
         for node in graph.of(SIGN):
-            compare = tf.greater if node.strict else tf.greater_equal
-            lowered = graph.build(
-                lambda x, compare=compare: tf.where(compare(x, 0.0), 1.0, -1.0),
-                node.inputs[0],
-                name=f"{node.name}/where",
-            )
+            form = _strict_sign if node.strict else _sign
+            lowered = graph.build(form, node.inputs[0], name=f"{node.name}/lowered")
+            graph.replace(f"{node.name}:0", lowered)
+        for node in graph.of(TERNARY):
+            lowered = graph.build(_ternary_sign, node.inputs[0], name=f"{node.name}/lowered")
             graph.replace(f"{node.name}:0", lowered)
         graph.prune()
         return graph
+
+
+def _sign(x):
+    # larq's form. LCE cannot convert where(x >= 0, 1, -1) on a map of open height and width.
+    return tf.sign(tf.sign(x) + 0.5)
+
+
+def _ternary_sign(x):
+    # Without the factor the converter takes sign(sign(x) + y) for a sign of x.
+    return tf.sign(x * 2.0)
+
+
+def _strict_sign(x):
+    return tf.where(x > 0.0, 1.0, -1.0)
+
+
+def _is_random(node: Node) -> bool:
+    return any("seed" in name for name in node.attributes) or "Random" in node.op

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
 from keras_bnn.export import segments
 from keras_bnn.export.bake import bake
@@ -14,9 +13,7 @@ from keras_bnn.export.error_bounds import ErrorBounds
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.segments import Cut
 from keras_bnn.export.traced import SIGN, TracedGraph
-from keras_bnn.probe import probe
 from keras_bnn.runtime.engines import engine_for
-from keras_bnn.signature import Signature, signature_of
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph
 
@@ -112,13 +109,12 @@ def verify(
     >>> verify(model, "model.tflite").ok
     True
     """
-    signature = signature_of(model)
-    if inputs is None:
-        arrays = signature.random_inputs(_RANDOM_SAMPLES, seed=1, ties=True)
-    else:
-        arrays = signature.as_inputs(inputs)
     file = Graph(read(path))
-    baked = bake(model, signature, probe(model))
+    baked = bake(model)
+    if inputs is None:
+        arrays = baked.signature.random_inputs(_RANDOM_SAMPLES, seed=1, ties=True)
+    else:
+        arrays = baked.signature.as_inputs(inputs)
     order = _order("inputs", baked.input_names, [port.name for port in file.inputs])
     back = _order("outputs", baked.output_names, [port.name for port in file.outputs])
     rewrite(baked.graph)
@@ -138,7 +134,7 @@ def verify(
 
     comparison = _Comparison(baked.graph, cuts, arrays, outputs, packed)
     problems += comparison.problems
-    of_keras = _run_keras(model, signature, arrays)
+    of_keras = baked.run(arrays)
     equal = _equal_samples(of_keras, comparison.of_baked)
     agreement, difference = _end_to_end(of_keras, outputs)
     return Verification(
@@ -183,16 +179,13 @@ class _Comparison:
         if bounds.unbounded:
             named = ", ".join(sorted(bounds.unbounded))
             self.problems.append(f"No error bound is known for what follows {named}.")
-        count = len(graph.outputs)
-        below = iter(range(count + len(cuts), len(values)))
-        for i, output in enumerate(outputs):
-            if graph.producer(graph.outputs[i]).op == SIGN:
-                j = next(below)
-                self._compare_signs(graph.producer(graph.outputs[i]), output, values[j], limits[j])
-            else:
-                self._compare_outputs(output, values[i], limits[i])
-        for i, cut in enumerate(cuts, count):
-            self._compare_signs(cut.sign, signs_of_file[i - count], values[i], limits[i])
+        producers = [graph.producer(reference) for reference in graph.outputs]
+        nodes = producers + [cut.sign for cut in cuts]
+        for node, in_file, value, limit in zip(
+            nodes, [*outputs, *signs_of_file], values, limits, strict=True
+        ):
+            compare = self._compare_signs if node.op == SIGN else self._compare_outputs
+            compare(node, in_file, value, limit)
 
     @staticmethod
     def _run_closed(graph: TracedGraph, cuts: list[Cut], inputs):
@@ -223,7 +216,7 @@ class _Comparison:
         self.explained_signs += int(explained.sum())
         self.wrong_signs += int((differs & ~explained).sum())
 
-    def _compare_outputs(self, of_file, of_graph, limit) -> None:
+    def _compare_outputs(self, _, of_file, of_graph, limit) -> None:
         difference = np.abs(of_file.astype(np.float64) - of_graph)
         # Where nothing is rounded, the bound is 0, and so is the difference.
         excess = np.divide(
@@ -246,16 +239,6 @@ def _order(what: str, of_model: tuple[str, ...], of_file: list[str]) -> list[int
     if what == "inputs":
         return [of_model.index(name) for name in of_file]
     return [of_file.index(name) for name in of_model]
-
-
-def _run_keras(model, signature: Signature, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    parts = []
-    batch = 64 if signature.specs[0].shape[0] is None else signature.specs[0].shape[0]
-    for start in range(0, len(arrays[0]), batch):
-        part = [tf.constant(array[start : start + batch]) for array in arrays]
-        result = model(signature.pack(part), training=False)
-        parts.append([tensor.numpy() for tensor in tf.nest.flatten(result)])
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _equal_samples(a: list[np.ndarray], b: list[np.ndarray]) -> float:

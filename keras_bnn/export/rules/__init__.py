@@ -7,18 +7,31 @@ graph computes, but for roundings, and for what it writes into `graph.notes`.
 from keras_bnn.export.rules import (
     constants,
     dense,
+    dilations,
     flatten,
     kernels,
     pooling,
     selections,
     signs,
+    squeezes,
     zero_padding,
 )
 from keras_bnn.export.traced import TracedGraph
 
 # Kernels come first, since most rules ask whether one is ±1; constants last, since other rules
 # add some.
-RULES = (kernels, signs, dense, selections, flatten, pooling, zero_padding, constants)
+RULES = (
+    kernels,
+    signs,
+    dilations,
+    squeezes,
+    dense,
+    selections,
+    flatten,
+    pooling,
+    zero_padding,
+    constants,
+)
 
 
 def rewrite(graph: TracedGraph) -> None:

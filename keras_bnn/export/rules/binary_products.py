@@ -1,5 +1,7 @@
 """What the rules ask about products: whether a kernel is ±1, and whether a sign reaches one."""
 
+from collections.abc import Collection
+
 from keras_bnn.export.traced import SIGN, Node, TracedGraph, split
 
 # Operations that hand on some of their input's values and compute nothing; the index of the inputs
@@ -31,8 +33,7 @@ def is_binary_product(graph: TracedGraph, node: Node | None) -> bool:
     """Whether `node` multiplies with a kernel of ±1."""
     if node is None or node.op not in PRODUCTS:
         return False
-    kernel = graph.constant(node.inputs[1])
-    return kernel is not None and bool((abs(kernel) == 1).all())
+    return graph.producer(node.inputs[1]).is_plus_minus_one
 
 
 def feeds_binary_product(graph: TracedGraph, name: str) -> bool:
@@ -47,6 +48,24 @@ def feeds_binary_product(graph: TracedGraph, name: str) -> bool:
         ):
             return True
     return False
+
+
+def follows_product(graph: TracedGraph, reference: str, through: Collection[str]) -> bool:
+    """Whether only operations `through` stand between `reference` and a product with ±1."""
+    node = graph.producer(reference)
+    if is_binary_product(graph, node):
+        return True
+    return node.op in through and any(
+        follows_product(graph, source, through) for source in node.inputs
+    )
+
+
+def reads_sign(graph: TracedGraph, product: Node) -> bool:
+    """Whether `product` multiplies a sign, or one with ±1 around it."""
+    source = graph.producer(product.inputs[0])
+    if source.op == "PadV2" and graph.producer(source.inputs[2]).is_plus_minus_one:
+        source = graph.producer(source.inputs[0])
+    return source.op == SIGN
 
 
 def comes_from_sign(graph: TracedGraph, reference: str) -> bool:

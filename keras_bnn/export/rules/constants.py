@@ -7,7 +7,7 @@ give a file that cannot be run, so something has to stand between them and the c
 import numpy as np
 
 from keras_bnn._keras import tf
-from keras_bnn.export.rules.binary_products import is_binary_product
+from keras_bnn.export.rules.binary_products import follows_product
 from keras_bnn.export.traced import Node, TracedGraph
 
 _ARITHMETIC = {
@@ -28,7 +28,7 @@ def apply(graph: TracedGraph) -> bool:
         for index in (0, 1):
             constant = graph.constant(node.inputs[index])
             other = node.inputs[1 - index]
-            if constant is None or constant.ndim < 2 or not _follows_product(graph, other):
+            if constant is None or constant.ndim < 2 or not follows_product(graph, other, _FUSED):
                 continue
             if constant.shape[-1] == constant.size:
                 node.inputs[index] = graph.variable(constant.ravel(), f"{node.name}/per_channel")
@@ -37,14 +37,6 @@ def apply(graph: TracedGraph) -> bool:
                 changed |= _set_apart(graph, node, index, constant)
     graph.prune()
     return changed
-
-
-def _follows_product(graph: TracedGraph, reference: str) -> bool:
-    """Whether only what the converter fuses stands between `reference` and a product with ±1."""
-    node = graph.producer(reference)
-    if is_binary_product(graph, node):
-        return True
-    return node.op in _FUSED and any(_follows_product(graph, source) for source in node.inputs)
 
 
 def _set_apart(graph: TracedGraph, node: Node, index: int, constant: np.ndarray) -> bool:

@@ -46,13 +46,12 @@ def apply(graph: TracedGraph) -> bool:
 def _is_movable_pad(graph: TracedGraph, node: Node) -> bool:
     """Whether `node` pads with ±1 other than as the convolution after it could by itself."""
     value = None if node.op == "Pad" else graph.constant(node.inputs[2])
-    if value is None or value not in (1.0, -1.0):
+    amounts = pad_amounts(graph, node)
+    if value is None or value not in (1.0, -1.0) or amounts is None:
         return False
     readers = graph.consumers(node.name)
-    amounts = pad_amounts(graph, node)
     return not (
         value == 1
-        and amounts is not None
         and all(
             reader is not None and reader.op == "Conv2D" and is_same_padding(graph, reader, amounts)
             for reader in readers

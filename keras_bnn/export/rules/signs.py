@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_bnn._keras import tf
 from keras_bnn.export.rules.binary_products import feeds_binary_product
-from keras_bnn.export.traced import SIGN, Node, TracedGraph
+from keras_bnn.export.traced import SIGN, TERNARY, Node, TracedGraph
 
 _PLAIN_SIGN = (
     "tf.sign is 0 at 0, which one bit cannot hold: the file gives +1 there. Use a quantizer, or "
@@ -46,27 +46,29 @@ def _twice(graph: TracedGraph, node: Node) -> str | None:
         if source.op == "Sign":
             if value is not None and value.size == 1 and 0 < value.item() < 1:
                 return graph.sign(source.inputs[0], node.name)
-            # sign(sign(x) + y) is something else (three values, in larq's ste_tern), which the
-            # converter takes for a sign unless something stands in between.
-            return graph.build(lambda x: tf.sign(x * 2.0), node.inputs[0], name=node.name)
+            # sign(sign(x) + y) has three values, as in larq's ste_tern.
+            node.op = TERNARY
     return None
 
 
 def _selected(graph: TracedGraph, node: Node) -> str | None:
-    """where(x >= t, 1, -1), its mirror images, and the same with a strict comparison."""
+    """where(x >= t, c, -c), its mirror images, and the same with a strict comparison."""
     condition = graph.producer(node.inputs[0])
     branches = [graph.constant(reference) for reference in node.inputs[1:]]
     if any(branch is None for branch in branches) or len(condition.inputs) != 2:
         return None
     a, b = condition.inputs
-    if (branches[0] == 1).all() and (branches[1] == -1).all():
+    size = abs(branches[0].ravel()[0])
+    if size == 0 or any((abs(branch) != size).any() for branch in branches):
+        return None
+    if (branches[0] > 0).all() and (branches[1] < 0).all():
         comparisons = {
             "GreaterEqual": (a, b, False),
             "LessEqual": (b, a, False),
             "Greater": (a, b, True),
             "Less": (b, a, True),
         }
-    elif (branches[0] == -1).all() and (branches[1] == 1).all():
+    elif (branches[0] < 0).all() and (branches[1] > 0).all():
         # The opposite of a < b is a >= b.
         comparisons = {
             "Less": (a, b, False),
@@ -86,7 +88,8 @@ def _selected(graph: TracedGraph, node: Node) -> str | None:
         larger = graph.build(tf.subtract, larger, smaller, name=f"{node.name}/minus_threshold")
     if graph.spec(larger).shape != node.outputs[0].shape:
         return None
-    return graph.sign(larger, node.name, strict)
+    sign = graph.sign(larger, node.name, strict)
+    return sign if size == 1 else graph.build(lambda s: s * size, sign, name=f"{node.name}/size")
 
 
 def _from_bool(graph: TracedGraph, node: Node) -> str | None:
