@@ -18,8 +18,6 @@ from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.scales import weight_scale
 from keras_bnn.probe import BinaryKernel
 
-# Between the sum and the scale lies one division, which may round to a neighbour.
-_STEPS = (0, 1, -1, 2, -2)
 _CALLS = (larq.layers_base.BaseLayer.call, BinaryLayer.call)
 _PACKAGES = ("keras_bnn", "larq", "tf_keras")
 
@@ -112,22 +110,23 @@ def _candidates(kernel, magnitude, dtype, readers) -> Iterator[np.ndarray]:
     # TensorFlow sums bfloat16 in float32, where equal numbers have exact sums.
     if kernel.scale.dtype.isbuiltin == 1:
         absolute = getattr(readers[0].layer, "weight_scale", None) != "abs_mean"
-        for steps in _STEPS:
-            yield _with_mean(kernel.signs, kernel.scale, steps, absolute).astype(dtype)
+        yield _with_mean(kernel.signs, kernel.scale, absolute).astype(dtype)
     yield (kernel.signs * kernel.scale).astype(dtype)
 
 
-def _with_mean(signs: np.ndarray, scale: np.ndarray, steps: int, absolute: bool) -> np.ndarray:
-    """Weights whose mean (of magnitudes, if `absolute`) is the scale, up to one rounding.
+def _with_mean(signs: np.ndarray, scale: np.ndarray, absolute: bool) -> np.ndarray:
+    """Weights whose mean (of magnitudes, if `absolute`) is the scale s.
 
-    They are exact in the dtype of the scale, in which the layer computes it.
+    They sum to T = fl(n·s), and fl(T / n) = s, because s itself came from a division fl(T' / n).
+    Where floats near T lie at most n·ulp(s) apart, T / n is within ulp(s) / 2 of s. Where they lie
+    further apart, T' is the one nearest to n·s, so T is T'. All weights are exact in the dtype of
+    the scale, in which the layer computes it.
     """
     negative = signs.reshape(-1, signs.shape[-1]) < 0
     dtype = scale.dtype
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore"):
         total = (np.float64(len(negative)) * scale).astype(dtype)
-        total += (steps * np.spacing(total)).astype(dtype)
-    total = np.where(np.isfinite(total) & (total > 0), total, 0).astype(np.float64)
+    total = np.where(np.isfinite(total), total, 0).astype(np.float64)
     digits = np.finfo(dtype).nmant + 1
     fraction, exponent = np.frexp(total)
     units = np.ldexp(fraction, digits).astype(np.int64)

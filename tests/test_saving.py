@@ -181,11 +181,24 @@ def test_unknown_classes_are_refused_unless_given(suffix, tmp_path):
     assert [type(layer) for layer in loaded.layers] == [layers.BinaryDense, Unregistered]
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_models_with_larqs_bare_functions_are_refused(suffix, tmp_path):
+def with_larqs_bare_function():
     layer = larq.layers.QuantDense(2, input_quantizer=larq.quantizers.ste_sign, input_shape=(3,))
-    keras.Sequential([layer]).save(tmp_path / f"model{suffix}")
-    refuses(tmp_path / f"model{suffix}", "Keras cannot load this model")
+    return keras.Sequential([layer])
+
+
+def test_h5_models_with_larqs_bare_functions_are_refused(tmp_path):
+    with_larqs_bare_function().save(tmp_path / "model.h5")
+    refuses(tmp_path / "model.h5", "Keras cannot load this model")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model"])
+def test_models_with_larqs_bare_functions_come_back_with_quantizers(name, generator, tmp_path):
+    model = with_larqs_bare_function()
+    model.save(tmp_path / name)
+    loaded = load_model(tmp_path / name)
+    assert type(loaded.layers[0].input_quantizer) is larq.quantizers.SteSign
+    x = generator.standard_normal((4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(x), model(x))
 
 
 def refuses(path, *words):

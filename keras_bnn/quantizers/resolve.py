@@ -21,7 +21,8 @@ _BY_NAME = {
     "ste_tern": larq.quantizers.SteTern,
 }
 
-# A model that holds one of these functions saves without a word and then cannot be loaded.
+# A model that holds one of these functions saves as .h5 without a word and then cannot be loaded;
+# approx_sign cannot be saved as .keras.
 _BY_LARQ_FUNCTION = {
     getattr(larq.quantizers, name): _BY_NAME[name]
     for name in ("approx_sign", "ste_heaviside", "ste_sign", "ste_tern", "swish_sign")
