@@ -632,6 +632,21 @@ def test_a_chain_that_a_float_layer_ends_says_why(file, expected):
     assert (found.layer, found.reader) == ("bits", "dense")
 
 
+def test_bits_that_are_unpacked_and_packed_again_are_one_break():
+    """conv, which writes bits → LceDequantize → NEG → LceQuantize."""
+    words = np.zeros((64, 1, 1, 2), np.int32)
+    packed, real = (INT32, (1, 4, 4, 2), None), (FLOAT32, (1, 4, 4, 64), None)
+    tensors = [packed, (INT32, words.shape, words), packed, real, real, packed]
+    steps = [
+        ("LceBconv2d", [0, 1, -1, -1, -1], [2], {**BINARY, "channels_in": 64}),
+        ("LceDequantize", [2], [3], None),
+        ("NEG", [3], [4], None),
+        ("LceQuantize", [4], [5], None),
+    ]
+    (found,) = describe(hand_made(tensors, steps)).breaks
+    assert str(found) == "NEG between the sign t2 and t5"
+
+
 def test_signs_that_leave_the_model_are_no_break():
     tensors = [(INT32, (1, 2), None), (FLOAT32, (1, 64), None)]
     assert describe(hand_made(tensors, [("LceDequantize", [0], [1], None)])).breaks == ()
@@ -659,11 +674,18 @@ def test_peak_counts_packed_tensors_as_they_are_and_constants_not():
     assert (peak.bytes, peak.packed_bytes) == (128 + 384, 128)
 
 
-def test_peak_of_half_bytes_states_and_nothing():
-    """Five int4 take 3 bytes; what nobody writes or passes is there all the time."""
-    tensors = [(INT4, (5,), None), (INT8, (7,), None), (INT8, (2,), None), (INT8, (1,), None)]
-    steps = [("ABS", [0], [2], None), ("ADD", [2, 1], [3], None)]
-    assert describe(hand_made(tensors, steps)).peak.bytes == 3 + 7 + 2
+def test_outputs_and_states_stay_until_the_end():
+    """An output of 100 bytes and a state of 7, which nothing writes, are there at the last step."""
+    tensors = [(INT8, (size,), None) for size in (16, 7, 100, 10, 200)]
+    steps = [("ADD", [0, 1], [2], None), ("NEG", [0], [3], None), ("EXP", [3], [4], None)]
+    assert describe(hand_made(tensors, steps, outputs=[2, 4])).peak.bytes == 7 + 100 + 10 + 200
+    assert describe(hand_made(tensors, steps, outputs=[4])).peak.bytes == 7 + 10 + 200
+
+
+def test_peak_of_half_bytes_and_of_nothing():
+    """Five int4 take 3 bytes."""
+    tensors = [(INT4, (5,), None), (INT8, (2,), None)]
+    assert describe(hand_made(tensors, [("ABS", [0], [1], None)])).peak.bytes == 3 + 2
     empty = describe(hand_made([(FLOAT32, (1, 4), None)], [])).peak
     assert (empty.bytes, empty.operator) == (16, None)
 

@@ -128,6 +128,16 @@ def test_inputs_that_nothing_reads_and_outputs_that_are_inputs():
     assert lanes(numbers(1, [])) == ["○  input", "○  output"]
 
 
+def test_a_branch_that_ends_leaves_the_others_in_their_columns():
+    """Nothing reads what ABS makes of 0."""
+    operators = [("ABS", [0], [2], None), ("NEG", [1], [3], None)]
+    assert lanes(numbers(4, operators, inputs=[0, 1]))[2:] == [
+        "○ │  ABS",
+        "  ○  NEG",
+        "  ○  output",
+    ]
+
+
 def test_packed_tensors_on_their_way_are_thick():
     """Two signs of the same input; the second waits while the first is unpacked."""
     tensors = [(FLOAT32, (1, 4), None), (INT32, (1, 1), None), (INT32, (1, 1), None)]

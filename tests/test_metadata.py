@@ -9,13 +9,14 @@ import zipfile
 import networks
 import numpy as np
 import pytest
-from hand_made import FLOAT32, INT8, hand_made
+from hand_made import FLOAT32, INT8, INT32, hand_made
 
 import keras_bnn as kb
 from keras_bnn import cli
 from keras_bnn.cli.export import _preprocessing
 from keras_bnn.errors import InputError
 from keras_bnn.tflite import (
+    Graph,
     Metadata,
     Normalization,
     TFLiteFileError,
@@ -24,6 +25,7 @@ from keras_bnn.tflite import (
     read,
     write,
 )
+from keras_bnn.tflite.naming import name_parts
 
 # Written by tflite-support 0.4.4 for one input and one output, with fields that we do not read: a
 # name, an author, image properties, statistics, a vocabulary beside the labels, a score threshold.
@@ -163,12 +165,13 @@ def test_labels_that_a_tool_has_dropped_are_missed():
     assert "labels of scores        missing from the file" in str(found)
 
 
-def test_a_list_of_labels_that_claims_gigabytes_is_not_read():
-    file = bytearray(written())
-    directory = file.rindex(b"PK\x01\x02")
-    # Compressed and uncompressed size in the archive's directory.
-    file[directory + 20 : directory + 28] = (1 << 30).to_bytes(4, "little") * 2
-    assert describe(file).metadata.labels == {"scores": ()}
+def test_a_list_of_labels_that_unpacks_to_megabytes_is_not_read():
+    """16 MiB and two bytes of labels, which deflate to some kilobytes."""
+    file = io.BytesIO(write(read(written())))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", b"a\n" * ((1 << 23) + 1))
+    assert len(file.getvalue()) < 100_000
+    assert describe(file.getvalue()).metadata.labels == {"scores": ()}
 
 
 @pytest.mark.parametrize(
@@ -273,9 +276,31 @@ def test_what_belongs_to_1bit_layers_is_named_after_them(model, tmp_path):
     _, graph = networks.exported(model, tmp_path / "m.tflite")
     first, *_ = (operator for operator in graph.operators if operator.name == "LceBconv2d")
     layer = graph.tensor(first.outputs[0]).name
-    names = [graph.tensor(index).name for index in first.inputs[1:4]]
-    assert names == [f"{layer}/kernel", f"{layer}/multiplier", f"{layer}/bias"]
+    names = [graph.tensor(index).name for index in first.inputs[:4]]
+    assert names == [f"{layer}/{part}" for part in ("sign", "kernel", "multiplier", "bias")]
     assert layer.startswith("binary_conv2d")
+
+
+def test_what_is_shared_is_named_once_and_outputs_keep_their_names():
+    """sign → two layers with one kernel; the second writes bits, and their pool is the output."""
+    words = np.zeros((32, 1, 1, 1), np.int32)
+    packed = (INT32, (1, 4, 4, 1), None)
+    tensors = [(FLOAT32, (1, 4, 4, 32), None), packed, (INT32, words.shape, words)]
+    tensors += [packed, packed, packed, packed]
+    operators = [
+        ("LceQuantize", [0], [1], None),
+        ("LceBconv2d", [1, 2, -1, -1, -1], [3], None),
+        ("LceBconv2d", [1, 2, -1, -1, -1], [4], None),
+        ("LceBMaxPool2d", [3], [5], None),
+        ("LceBMaxPool2d", [4], [6], None),
+    ]
+    graph = Graph(read(hand_made(tensors, operators, names={3: "one", 4: "two"}, outputs=[5, 6])))
+    name_parts(graph)
+    names = [tensor.name for tensor in graph.tensors()]
+    assert names == ["t0", "one/sign", "one/kernel", "one", "two", "t5", "t6"]
+    graph = Graph(read(hand_made(tensors, operators, names={3: "one", 4: "two"}, outputs=[6])))
+    name_parts(graph)
+    assert graph.tensor(5).name == "one/max_pool"
 
 
 @pytest.mark.parametrize(

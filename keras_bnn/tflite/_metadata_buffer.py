@@ -196,10 +196,9 @@ class _Table:
         if not self._place(position):
             return range(0)
         field = self._place(position) - self._table.Pos
-        start, length = self._table.Vector(field), self._table.VectorLen(field)
-        if start + 4 * length > self._size:
-            raise IndexError(f"{length} entries at byte {start} of {self._size}")
-        return range(start, start + 4 * length, 4)
+        start = self._table.Vector(field)
+        # A length that is too large ends in an error where the data does.
+        return range(start, start + 4 * self._table.VectorLen(field), 4)
 
     def _place(self, position: int) -> int:
         offset = self._table.Offset(4 + 2 * position)
