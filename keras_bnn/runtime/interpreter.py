@@ -6,7 +6,7 @@ from keras_bnn.errors import InputError
 from keras_bnn.inputs import in_order
 from keras_bnn.runtime.engines import LCE_KERNELS, engine_for
 from keras_bnn.tflite.file import read, write
-from keras_bnn.tflite.graph import Graph
+from keras_bnn.tflite.graph import Graph, Tensor
 
 
 class Interpreter:
@@ -26,7 +26,8 @@ class Interpreter:
 
     Raises:
         TFLiteFileError: If there is no such file, or it is no .tflite file.
-        InputError: If `num_threads` or `lce_kernel` is out of range.
+        InputError: If `num_threads` or `lce_kernel` is out of range, the file's inputs have no
+            batch in common, or the engine refuses the file.
 
     One object must not be used by several Python threads at once.
 
@@ -41,8 +42,8 @@ class Interpreter:
         num_threads: int = 1,
         lce_kernel: str | None = None,
     ):
-        if num_threads < 1:
-            raise InputError(f"num_threads is {num_threads}, expected 1 or more.")
+        if not isinstance(num_threads, int) or num_threads < 1:
+            raise InputError(f"num_threads is {num_threads!r}, expected an integer, 1 or more.")
         if lce_kernel is not None and lce_kernel not in LCE_KERNELS:
             raise InputError(f"lce_kernel is {lce_kernel!r}, expected one of {list(LCE_KERNELS)}.")
         model = read(path_or_bytes)
@@ -64,7 +65,8 @@ class Interpreter:
             The output; for several outputs a dict by name.
 
         Raises:
-            InputError: If number, names, shapes or types do not fit the file.
+            InputError: If number, names, shapes, types or values do not fit the file, or the
+                engine refuses the file.
         """
         arrays = self._checked(inputs)
         outputs = self._engine.run(arrays)
@@ -85,7 +87,7 @@ class Interpreter:
         return arrays
 
 
-def _as_array(name: str, tensor, value) -> np.ndarray:
+def _as_array(name: str, tensor: Tensor, value) -> np.ndarray:
     array = np.asarray(value)
     expected = ("any", *(size if size > 0 else "any" for size in tensor.shape_signature[1:]))
     fits = array.ndim == len(expected) and all(
@@ -101,4 +103,17 @@ def _as_array(name: str, tensor, value) -> np.ndarray:
         )
     if array.dtype.kind not in "fiub" or (array.dtype.kind == "f") > (tensor.dtype.kind == "f"):
         raise InputError(f"Input {name!r} is {array.dtype}, expected {tensor.type}.")
+    if tensor.dtype.kind in "iub":
+        _check_range(name, tensor, array)
     return np.ascontiguousarray(array, tensor.dtype)
+
+
+def _check_range(name: str, tensor: Tensor, array: np.ndarray) -> None:
+    """NumPy would wrap integers that do not fit, without a word."""
+    limits = np.iinfo(tensor.dtype) if tensor.dtype.kind in "iu" else None
+    low, high = (limits.min, limits.max) if limits else (0, 1)
+    if array.min() < low or array.max() > high:
+        raise InputError(
+            f"Input {name!r} has values from {array.min()} to {array.max()}, expected {low} to "
+            f"{high}, as {tensor.type} holds them."
+        )
