@@ -35,7 +35,7 @@ class Signature:
         return tf.nest.pack_sequence_as(self.structure, arrays)
 
     def random_inputs(self, batch: int, seed: int, ties: bool = False) -> list[np.ndarray]:
-        """Standard normal inputs (zeros for integers), one array an input.
+        """Standard normal inputs, one array an input; for integers 0 and 1, for bytes any value.
 
         With `ties`, every second sample holds small integers only, -0.0 among them, so that many
         sums and differences of them are exactly 0.
@@ -51,8 +51,12 @@ class Signature:
                 if ties:
                     values[1::2] = np.rint(values[1::2])
                 arrays.append(values.astype(dtype))
+            elif dtype in (np.uint8, np.int8):
+                limits = np.iinfo(dtype)
+                arrays.append(generator.integers(limits.min, limits.max + 1, shape, dtype))
             else:
-                arrays.append(np.zeros(shape, dtype))
+                # Most are indices, of which nobody knows how many there are.
+                arrays.append(generator.integers(0, 2, shape).astype(dtype))
         return arrays
 
     def as_inputs(self, inputs) -> list[np.ndarray]:
@@ -61,12 +65,15 @@ class Signature:
         Raises:
             InputError: If their number, names, shapes or types do not fit the model.
         """
-        return [
+        arrays = [
             _as_array(name, spec, array)
             for name, spec, array in zip(
                 self.input_names, self.specs, in_order(inputs, self.input_names), strict=True
             )
         ]
+        if 0 in map(len, arrays):
+            raise InputError("The inputs hold no samples, expected one or more.")
+        return arrays
 
 
 def _as_array(name: str, spec, array) -> np.ndarray:
@@ -95,6 +102,11 @@ def signature_of(model) -> Signature:
         raise InputError(
             f"The model {model.name!r} is not built, so its input shapes are unknown. Call it on "
             "data once, or give its first layer an input_shape."
+        )
+    if len(arguments[0]) != 1:
+        raise InputError(
+            f"The model {model.name!r} is called with {len(arguments[0])} arguments, expected one: "
+            "pass several inputs as a list, a tuple or a dict."
         )
     structure = arguments[0][0]
     return Signature(structure, _names(structure))

@@ -59,7 +59,12 @@ def _errors_of_converter() -> Iterator[None]:
 
 def _reason(error: Exception, printed: str) -> str:
     lines = [line for line in f"{error}\n{printed}".splitlines() if "error:" in line]
-    return lines[0].strip() if lines else str(error).strip().split("\n")[0]
+    if not lines:
+        return str(error).strip().split("\n")[0]
+    place, _, message = lines[0].partition("error:")
+    # The first quoted words are the operation and its name in the model.
+    quoted = place.split('"')[1::2][:2]
+    return f"{' '.join(quoted).partition('@')[0]} {message.strip()}".strip()
 
 
 def _name(model: Model, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:

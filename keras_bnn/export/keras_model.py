@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_bnn._keras import larq, tf
+from keras_bnn.errors import InputError
 from keras_bnn.export.baked import Baked, QuantizedLayer
 from keras_bnn.export.obstacles import check_types, obstacle
 from keras_bnn.export.traced import TracedGraph, frozen
@@ -45,7 +46,11 @@ def bake_keras_model(model) -> Baked:
         outputs = model(signature.pack(list(inputs)), training=False)
         nonlocal names
         names = output_names(model, outputs)
-        return {f"output_{i:04}": out for i, out in enumerate(tf.nest.flatten(outputs))}
+        flat = tf.nest.flatten(outputs)
+        missing = [name for name, output in zip(names, flat, strict=True) if output is None]
+        if missing:
+            raise InputError(f"{model.name} returns None for {missing}: leave that out.")
+        return {f"output_{i:04}": output for i, output in enumerate(flat)}
 
     specs = [tf.TensorSpec(spec.shape, spec.dtype) for spec in signature.specs]
     # The rules see a flat graph.

@@ -38,6 +38,11 @@ def notes_on(graph: Graph) -> list[str]:
     for operator in graph.operators:
         if operator.name == "LceBconv2d":
             notes += _notes_on(graph, operator)
+        elif isinstance(operator.options, bytes):
+            raise InputError(
+                f"The converter has no form of TensorFlow's operation {operator.name}, so nothing "
+                "could run the file: compute it outside the model."
+            )
     return notes
 
 

@@ -27,13 +27,18 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
     Raises:
         InputError: If there is no SavedModel at `path`, or it has no such signature.
     """
-    function = _function(Path(path))
+    loaded = _load(Path(path))
+    function = loaded.signatures[_SIGNATURE]
     specs = dict(sorted(function.structured_input_signature[1].items()))
     names = tuple(sorted(function.structured_outputs))
 
+    def call(inputs) -> list:
+        # Of the signature as `loaded` has it: its variables live as long as that.
+        outputs = loaded.signatures[_SIGNATURE](**dict(zip(specs, inputs, strict=True)))
+        return [outputs[name] for name in names]
+
     def serve(*inputs):
-        outputs = function(**dict(zip(specs, inputs, strict=True)))
-        return {f"output_{i:04}": outputs[name] for i, name in enumerate(names)}
+        return {f"output_{i:04}": output for i, output in enumerate(call(inputs))}
 
     traced = tf.function(serve, autograph=False).get_concrete_function(*specs.values())
     graph = TracedGraph(traced)
@@ -41,31 +46,30 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
     signature = Signature(list(specs.values()), tuple(specs))
 
     def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        outputs = traced(*map(tf.constant, arrays))
-        return [outputs[key].numpy() for key in sorted(outputs)]
+        return [output.numpy() for output in call(map(tf.constant, arrays))]
 
     return Baked(graph, signature, names, _layers(graph, signature), run)
 
 
-def _function(path: Path):
+def _load(path: Path):
     if not (path / "saved_model.pb").exists():
         raise InputError(
             f"{path} is no SavedModel: expected a Keras 2 model, or the folder of a SavedModel. "
             "(keras_bnn.load_model reads .keras and .h5 files.)"
         )
     try:
-        signatures = tf.saved_model.load(str(path)).signatures
+        loaded = tf.saved_model.load(str(path))
     # What its parsers raise for a damaged file is of many kinds.
     except Exception as error:
         raise InputError(
             f"{path}: TensorFlow cannot load this SavedModel: {str(error).splitlines()[0]}"
         ) from error
-    if _SIGNATURE not in signatures:
+    if _SIGNATURE not in loaded.signatures:
         raise InputError(
-            f"{path} has the signatures {sorted(signatures)}, expected {_SIGNATURE!r}, as "
+            f"{path} has the signatures {sorted(loaded.signatures)}, expected {_SIGNATURE!r}, as "
             "model.export writes it."
         )
-    return signatures[_SIGNATURE]
+    return loaded
 
 
 def _layers(graph: TracedGraph, signature: Signature) -> list[QuantizedLayer]:

@@ -13,6 +13,7 @@ import numpy as np
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
 from keras_bnn._keras import tf
+from keras_bnn.errors import InputError
 
 # Stands for "+1 where x >= 0, else -1", or with `strict` for "+1 where x > 0, else -1".
 SIGN = "BinarySign"
@@ -107,6 +108,7 @@ class TracedGraph:
         self._read_captures(function)
         self._drop_passing()
         self.prune()
+        self._infer_shapes()
         self._merge_equal()
         self._fold()
 
@@ -120,7 +122,9 @@ class TracedGraph:
                 self._inline(call, function_def_to_graph(body, input_shapes=shapes))
 
     def _inline(self, call: Node, body) -> None:
-        names = self._add_operations(body, body.inputs, call.inputs, call.name)
+        taken = any(operation.name in self.nodes for operation in body.get_operations())
+        name = call.name if taken else ""
+        names = self._add_operations(body, body.inputs, call.inputs, name)
         for i, output in enumerate(body.outputs):
             self.replace(f"{call.name}:{i}", names[output.name])
         self.prune()
@@ -132,10 +136,27 @@ class TracedGraph:
                 self._make_leaf(name, outer.numpy())
                 continue
             for node in self.consumers(name):
-                if node is not None and node.op == "ReadVariableOp":
-                    dtype = node.outputs[0].dtype
-                    value = tf.raw_ops.ReadVariableOp(resource=outer, dtype=dtype)
-                    self._make_leaf(node.name, value.numpy())
+                if node is not None:
+                    self._read_resource(node, outer)
+
+    def _read_resource(self, node: Node, resource) -> None:
+        """Makes `node`, which reads a variable, read its value."""
+        if node.op not in ("ReadVariableOp", "ResourceGather"):
+            raise InputError(
+                f"{node.name} is the operation {node.op} on a variable or table, which the export "
+                "does not know: compute it outside the model."
+            )
+        dtype = node.outputs[0].dtype
+        value = tf.raw_ops.ReadVariableOp(resource=resource, dtype=dtype).numpy()
+        if node.op == "ReadVariableOp":
+            self._make_leaf(node.name, value)
+            return
+        depth = node.attributes["batch_dims"].i
+        table = self.variable(value, f"{node.name}/table")
+        rows = self.build(
+            lambda t, i: tf.gather(t, i, batch_dims=depth), table, node.inputs[1], name=node.name
+        )
+        self.replace(f"{node.name}:0", rows)
 
     def _make_leaf(self, name: str, value: np.ndarray) -> None:
         spec = tf.TensorSpec(value.shape, value.dtype)
@@ -146,6 +167,24 @@ class TracedGraph:
             if node.op in _PASSING:
                 for i in range(len(node.outputs)):
                     self.replace(f"{node.name}:{i}", node.inputs[i])
+
+    def _infer_shapes(self) -> None:
+        """Works out the shapes that a function's body hides, since its variables are arguments."""
+        with tf.Graph().as_default() as scratch:
+            leaves = {
+                f"{node.name}:0": tf.compat.v1.placeholder(spec.dtype, spec.shape)
+                for node in self.of("Leaf")
+                for spec in node.outputs
+            }
+            definition = self._definition()
+            read = {reference for node in definition.node for reference in node.input}
+            leaves = {name: leaf for name, leaf in leaves.items() if name in read}
+            tf.graph_util.import_graph_def(definition, leaves, name="")
+        for operation in scratch.get_operations():
+            if operation.name in self.nodes and self.nodes[operation.name].op != "Leaf":
+                self.nodes[operation.name].outputs = [
+                    tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in operation.outputs
+                ]
 
     def _merge_equal(self) -> None:
         """Lets nodes that compute the same be one, as where somebody wrote a term twice."""
@@ -295,16 +334,16 @@ class TracedGraph:
         Returns:
             The reference here to each tensor there.
         """
-        prefix = self.free_name(name)
+        prefix = f"{self.free_name(name)}/" if name else ""
         names = {leaf.name: ref for leaf, ref in zip(leaves, references, strict=True)}
         for operation in graph.get_operations():
             if operation.outputs and operation.outputs[0].name in names:
                 continue
             node = Node.of_operation(operation)
-            node.name = f"{prefix}/{node.name}"
+            node.name = f"{prefix}{node.name}"
             node.inputs = [names[reference] for reference in node.inputs]
             self.nodes[node.name] = node
-            names.update({t.name: f"{prefix}/{t.name}" for t in operation.outputs})
+            names.update({t.name: f"{prefix}{t.name}" for t in operation.outputs})
         return names
 
     def sign(self, reference: str, name: str, strict: bool = False) -> str:

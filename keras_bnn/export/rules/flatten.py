@@ -4,6 +4,7 @@ As a 1×1 convolution it would need its map reshaped, and a reshape between two 
 the packed form of what they hand on.
 """
 
+from keras_bnn.bits import words_for
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.traced import SIGN, TracedGraph
 
@@ -25,6 +26,7 @@ def apply(graph: TracedGraph) -> bool:
             or not shape[1:].is_fully_defined()
             or shape[1:3] == [1, 1]
             or pixel[1:] != [1, 1, shape[1:].num_elements()]
+            or _costs_more(*shape[1:])
         ):
             continue
         kernel = graph.value(convolution.inputs[1]).reshape(*shape[1:], -1)
@@ -35,3 +37,8 @@ def apply(graph: TracedGraph) -> bool:
         changed = True
     graph.prune()
     return changed
+
+
+def _costs_more(height: int, width: int, channels: int) -> bool:
+    """Whether the kernel over the map is much larger: it fills up its channels at every place."""
+    return height * width * words_for(channels) > 1.25 * words_for(height * width * channels)

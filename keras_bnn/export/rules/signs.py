@@ -16,6 +16,12 @@ _PLAIN_SIGN = (
 )
 
 
+_STRAIGHT_THROUGH = (
+    "c + stop_gradient(sign(x) - c) is ±1 up to rounding in float32; the file has ±1 exactly, so "
+    "that sums of them can be 0 where they were a hair beside it."
+)
+
+
 def apply(graph: TracedGraph) -> bool:
     """Rewrites all signs it finds; returns whether there were any."""
     changed = False
@@ -128,6 +134,7 @@ def _straight_through(graph: TracedGraph, node: Node) -> str | None:
             continue
         sign = graph.producer(subtract.inputs[0])
         if sign.op == SIGN:
+            graph.notes.append(_STRAIGHT_THROUGH)
             return subtract.inputs[0]
         if sign.op == "Sign":
             graph.notes.append(_PLAIN_SIGN)
