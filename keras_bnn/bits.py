@@ -116,10 +116,11 @@ def different(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     The ±1 dot product over k channels follows as `k - 2 * different(a, b)`, for every product is
     +1 where the signs agree and −1 where they differ.
 
-    Input shapes: (…, words), int32, broadcast against each other.   Output shape: (…), int32.
+    Input shapes: (…, words), int32; all axes but the last broadcast against each other.
+    Output shape: (…), int32.
 
     Raises:
-        ValueError: If `a` or `b` is not int32 or has no axis.
+        ValueError: If `a` or `b` is not int32 or has no axis, or if their rows differ in words.
 
     >>> different(pack(np.array([[1.0, -1.0, -1.0]])), pack(np.array([1.0, 1.0, 1.0])))
     array([2], dtype=int32)
@@ -130,5 +131,10 @@ def different(a: ArrayLike, b: ArrayLike) -> np.ndarray:
             raise ValueError(
                 f"Got words of {words.dtype}, shape {words.shape}; expected an int32 array."
             )
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"Got rows of {a.shape[-1]} and {b.shape[-1]} words; expected as many in both: pack "
+            "the same number of channels."
+        )
     octets = np.ascontiguousarray(a ^ b).view(np.uint8)
     return _ONES_IN_BYTE[octets].sum(axis=-1, dtype=np.int32)

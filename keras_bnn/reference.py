@@ -72,13 +72,16 @@ def dot_products(
     Input shapes: (N, H, W, C) and (O, KH, KW, C / groups).   Output shape: (N, OH, OW, O), int32.
 
     Raises:
-        ValueError: If shapes or options do not fit, or if no window fits into the image.
+        ValueError: If a value is not ±1, if shapes or options do not fit, or if no window fits into
+            the image.
 
     >>> dot_products(np.ones((1, 1, 3, 5)), -np.ones((1, 1, 3, 5)), 1, 1, "same", 0).ravel()
     array([-10, -15, -10], dtype=int32)
     """
     values, kernel = np.asarray(values, np.float32), np.asarray(kernel, np.float32)
     _expect_images(values, kernel)
+    _expect_signs("values", values)
+    _expect_signs("kernel", kernel)
     channels, (filters, *size, depth) = values.shape[-1], kernel.shape
     groups = channels // max(depth, 1)
     if groups * depth != channels or filters % max(groups, 1):
@@ -141,7 +144,7 @@ def bconv2d(
         strides, dilations, padding, pad_values: As in `dot_products`.
         activation: Clamps a to [0, ∞) RELU, [−1, 1] RELU_N1_TO_1, [0, 6] RELU6. A packed output
             ignores it, for its thresholds contain it.
-        scale, zero_point: Of the int8 output; scale > 0.
+        scale, zero_point: Of the int8 output; scale > 0, zero_point 0 without it.
 
     Input shapes: (N, H, W, ceil(C / 32)), (O, KH, KW, ceil(C / groups / 32)), and (O,) each.
     Output shape: (N, OH, OW, O) float32 or int8, or (N, OH, OW, ceil(O / 32)) int32.
@@ -158,6 +161,8 @@ def bconv2d(
     groups = max(words.shape[-1] // max(filters.shape[-1], 1), 1)
     if groups > 1 and channels_in != groups * filters.shape[-1] * WORD_BITS:
         raise ValueError(f"Got {channels_in} channels, {groups} groups; each takes 32, 64, 96...")
+    if scale is None and zero_point:
+        raise ValueError(f"Got zero_point={zero_point} without scale; only int8 outputs have one.")
     values, kernel = unpack(words, channels_in), unpack(filters, channels_in // groups)
     geometry = strides, dilations, padding
     count, k, (low, high) = len(kernel), kernel[0].size, _clamp(activation, kernel[0].size)
@@ -165,6 +170,7 @@ def bconv2d(
     if threshold is not None:
         if multiplier is not None or bias is not None or scale is not None:
             raise ValueError("Got threshold with multiplier, bias or scale: pass only one of them.")
+        _expect_int32("threshold", threshold)
         limit = _per_channel("threshold", threshold, count, dtype=np.int32)
         return pack(k - sums <= 2 * limit.astype(np.int64))
     factor = -_per_channel("multiplier", multiplier, count, 1).astype(np.float64)
@@ -242,6 +248,20 @@ def thresholds(multiplier: ArrayLike, bias: ArrayLike, k: int, activation="NONE"
 def _expect_images(*arrays: np.ndarray):
     if any(array.ndim != 4 for array in arrays):
         raise ValueError(f"Got {[a.shape for a in arrays]}; expected 4 axes, NHWC (and OHWI).")
+
+
+def _expect_signs(name: str, values: np.ndarray):
+    wrong = values[abs(values) != 1]
+    if wrong.size:
+        raise ValueError(f"Got {name} with {wrong[0]}; expected -1 and +1: quantize them first.")
+
+
+def _expect_int32(name: str, values: ArrayLike):
+    values, limits = np.asarray(values), np.iinfo(np.int32)
+    if values.dtype.kind not in "iu" or ((values < limits.min) | (values > limits.max)).any():
+        raise ValueError(
+            f"Got {name} of {values.dtype}; expected integers from {limits.min} to {limits.max}."
+        )
 
 
 def _per_channel(name, values, channels, default: float = 0, dtype: DTypeLike = np.float32):

@@ -99,6 +99,7 @@ def test_any_memory_order_is_read():
         (lambda: bits.unpack(np.array([8], np.int32), 3), "past channel 3"),
         (lambda: bits.unpack(np.array([8], np.int32), 4, np.uint8), "uint8"),
         (lambda: bits.different(np.zeros(1), np.zeros(1, np.int32)), "float64"),
+        (lambda: bits.different(bits.pack(np.ones(3)), bits.pack(np.ones(96))), "1 and 3 words"),
         (lambda: bits.words_for(0), "Got 0 channels"),
     ],
 )

@@ -286,6 +286,9 @@ convolve = {"words": np.zeros((1, 3, 3, 2), np.int32), "filters": np.zeros((4, 2
         ({"multiplier": [1.0]}, r"multiplier of shape \(1,\)"),
         ({"bias": np.ones((4, 1))}, "bias of shape"),
         ({"threshold": np.zeros(4, np.int32), "scale": 1.0}, "only one"),
+        ({"threshold": [5.0] * 4}, "threshold of float64; expected integers"),
+        ({"threshold": [2**31] * 4}, "threshold of int64; expected integers from -2147483648"),
+        ({"zero_point": 7}, "zero_point=7 without scale"),
         ({"scale": 0.0}, "scale"),
         ({"strides": (1, 0)}, "strides"),
         ({"padding": "SAME"}, "'SAME'"),
@@ -297,3 +300,11 @@ def test_errors_say_what_was_got(changes, message):
     with pytest.raises(ValueError, match=message) as raised:
         reference.bconv2d(**{"channels_in": 64, **convolve, **changes})
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", [0.5, 0, np.nan, 2])
+def test_values_that_are_no_signs_are_refused(wrong):
+    signs, others = np.ones((1, 2, 2, 3)), np.full((1, 2, 2, 3), wrong)
+    for name, arguments in (("values", (others, signs)), ("kernel", (signs, others))):
+        with pytest.raises(ValueError, match=rf"Got {name} with .*; expected -1 and \+1"):
+            reference.dot_products(*arguments)

@@ -126,5 +126,5 @@ def test_operators_of_tensorflow_itself_are_one_line():
 
 @pytest.mark.parametrize("threads", [0, "2", 1.5])
 def test_threads_are_a_whole_number(threads):
-    with pytest.raises(InputError, match="num_threads is .*, expected an integer"):
+    with pytest.raises(InputError, match=r"num_threads is .*, expected an integer"):
         kb.runtime.Interpreter(one_operator("RELU"), num_threads=threads)
