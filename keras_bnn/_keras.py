@@ -73,6 +73,25 @@ def _quantized_scope(quantize: bool) -> Iterator[bool]:
 larq.context.quantized_scope = _quantized_scope
 
 
+_keras_wrapper_from_config = keras.layers.Wrapper.from_config.__func__
+
+
+def _wrapper_from_config(cls, config: dict, custom_objects: dict | None = None):
+    """Keras' own, but the layer inside a wrapper such as TimeDistributed is of the right package.
+
+    tf_keras 2.21 looks it up without its package, unlike every other layer, so that it finds none,
+    or one that another package has registered under its bare name.
+    """
+    entry = config["layer"]
+    name = entry.get("registered_name")
+    if keras.utils.get_registered_object(name, custom_objects) is not None:
+        config = {**config, "layer": {**entry, "class_name": name}}
+    return _keras_wrapper_from_config(cls, config, custom_objects)
+
+
+keras.layers.Wrapper.from_config = classmethod(_wrapper_from_config)
+
+
 def from_registered(configuration: dict) -> Any:
     """Makes the object of a saved `configuration` if its class or function is registered, or None.
 

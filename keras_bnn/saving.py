@@ -1,7 +1,9 @@
 """Loading models, with the layers of this package and larq's registered."""
 
+import itertools
 import os
 import textwrap
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -12,7 +14,12 @@ from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
 
 
-def load_model(path: str | os.PathLike, custom_objects: dict | None = None, compile: bool = True):
+def load_model(
+    path: str | os.PathLike,
+    custom_objects: dict | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+):
     """Loads a Keras model of which training can continue.
 
     Args:
@@ -21,6 +28,9 @@ def load_model(path: str | os.PathLike, custom_objects: dict | None = None, comp
             `tf.keras.utils.register_keras_serializable`.
         compile: Whether to restore the optimizer, loss and metrics too. Keras leaves the state of
             its legacy optimizers (larq's Bop is one) out of `.keras` files, not out of the others.
+            Nadam goes on exactly from none: Keras leaves a factor or its count out.
+        safe_mode: Whether to refuse a `.keras` file with Python code in it (a Lambda layer of a
+            `lambda`), which would run. Keras asks this of no other format.
 
     Returns:
         A `tf_keras` model, its layers objects of their own classes.
@@ -29,15 +39,22 @@ def load_model(path: str | os.PathLike, custom_objects: dict | None = None, comp
         InputError: If there is no model at `path`, or one of its classes is unknown. (Keras would
             load a SavedModel with unknown classes as stand-ins that pass no `isinstance`.)
 
+    Warns:
+        UserWarning: If the optimizer of a SavedModel starts anew, because layers were frozen or
+            unfrozen after it had begun.
+
     >>> path = "model.keras"
     >>> tf.keras.Sequential([keras_bnn.layers.BinaryDense(2, input_shape=(3,))]).save(path)
     >>> load_model(path).layers[0].weight_scale is None
     True
     """
     path = Path(path)
-    _check_kind(path)
     try:
-        model = keras.models.load_model(path, custom_objects=custom_objects, compile=compile)
+        _check_kind(path)
+    except OSError as error:  # A name that is too long, or a folder that cannot be entered.
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        model = keras.models.load_model(path, custom_objects, compile, safe_mode)
         _restore_optimizer(path, model)
     # Each of Keras' three parsers, and what they call, raises exceptions of its own.
     except Exception as error:
@@ -75,6 +92,8 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
+    if "safe_mode=False" in str(error):
+        return " Load it with kb.load_model(path, safe_mode=False) if you trust where it is from."
     # What a damaged file raises is none of these.
     if isinstance(error, (ValueError, TypeError, AttributeError)):
         return " If a class of yours is missing, import its module first or pass custom_objects."
@@ -86,11 +105,27 @@ def _restore_optimizer(path: Path, model) -> None:
     optimizer = getattr(model, "optimizer", None)
     if not path.is_dir() or optimizer is None:
         return
+    prefix = str(path / "variables" / "variables")
     # Optimizers of keras.optimizers.legacy have no build; their state waits for its variables.
     if isinstance(optimizer, keras.optimizers.Optimizer):
         optimizer.build(model.trainable_variables)
-    checkpoint = tf.train.Checkpoint(root=model)
-    checkpoint.read(str(path / "variables" / "variables")).expect_partial()
+        # The first counts the steps. One that has not begun has no others.
+        shapes = [tuple(variable.shape) for variable in optimizer.variables[1:]]
+        if _saved_shapes(prefix) not in ([], shapes):
+            warnings.warn(
+                f"{path}: the optimizer starts anew, since what it has saved is for other weights "
+                "than those that are trainable now. Compile again after freezing layers.",
+                stacklevel=3,
+            )
+            return
+    tf.train.Checkpoint(root=model).read(prefix).expect_partial()
+
+
+def _saved_shapes(prefix: str) -> list[tuple]:
+    """The shapes of what an optimizer has for the weights in a checkpoint, in their order."""
+    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    keys = (f"optimizer/_variables/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in itertools.count(1))
+    return [tuple(shapes[key]) for key in itertools.takewhile(shapes.__contains__, keys)]
 
 
 def _refuse_stand_ins(path: Path, model) -> None:

@@ -167,6 +167,50 @@ def test_without_compiling_there_is_no_optimizer(saved):
     assert load_model(str(saved / "model.keras"), compile=False).optimizer is None
 
 
+def namesake():
+    """A user's registered class that has the name of one of ours."""
+
+    class BinaryDense(keras.layers.Dense):
+        def call(self, inputs):
+            return 100 * super().call(inputs)
+
+    return keras.utils.register_keras_serializable("test_saving")(BinaryDense)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES.values(), ids=SUFFIXES)
+def test_a_layer_in_a_wrapper_is_of_the_package_it_was_of(suffix, data, tmp_path):
+    kinds = [namesake(), layers.BinaryDense]
+    model = keras.Sequential(
+        [keras.Input(SHAPE), *(keras.layers.TimeDistributed(kind(2)) for kind in kinds)]
+    )
+    model.save(tmp_path / f"model{suffix}")
+    for load in (load_model, keras.models.load_model):
+        loaded = load(tmp_path / f"model{suffix}")
+        assert [type(wrapper.layer) for wrapper in loaded.layers] == kinds
+        np.testing.assert_array_equal(loaded(data[0]), model(data[0]))
+    cloned = keras.models.clone_model(model)
+    assert [type(wrapper.layer) for wrapper in cloned.layers] == kinds
+
+
+def test_a_saved_model_frozen_after_it_began_loads_and_says_that_it_starts_anew(data, tmp_path):
+    model = compiled(sequential)
+    model.train_on_batch(*data)
+    model.layers[0].trainable = False
+    model.save(tmp_path / "model")
+    with pytest.warns(UserWarning, match="optimizer starts anew"):
+        loaded = load_model(tmp_path / "model")
+    assert int(loaded.optimizer.iterations) == 0
+    np.testing.assert_array_equal(loaded(data[0]), model(data[0]))
+    loaded.train_on_batch(*data)
+
+
+def test_python_code_in_a_file_runs_only_if_one_asks_for_it(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: 2 * x)]).save(path)
+    refuses(path, "Lambda", "kb.load_model(path, safe_mode=False)")
+    assert load_model(path, safe_mode=False)(np.ones((1, 3))).numpy().tolist() == [[2, 2, 2]]
+
+
 class Unregistered(keras.layers.Layer):
     def call(self, inputs):
         return inputs
