@@ -25,7 +25,7 @@ from keras_bnn.tflite import (
     read,
     write,
 )
-from keras_bnn.tflite.naming import name_parts
+from keras_bnn.tflite.naming import name_tensors
 
 # Written by tflite-support 0.4.4 for one input and one output, with fields that we do not read: a
 # name, an author, image properties, statistics, a vocabulary beside the labels, a score threshold.
@@ -277,8 +277,10 @@ def test_what_belongs_to_1bit_layers_is_named_after_them(model, tmp_path):
     first, *_ = (operator for operator in graph.operators if operator.name == "LceBconv2d")
     layer = graph.tensor(first.outputs[0]).name
     names = [graph.tensor(index).name for index in first.inputs[:4]]
-    assert names == [f"{layer}/{part}" for part in ("sign", "kernel", "multiplier", "bias")]
+    assert names == [f"{layer}.{part}" for part in ("sign", "kernel", "multiplier", "bias")]
     assert layer.startswith("binary_conv2d")
+    # The model is called "model", "model_1" and so on.
+    assert not any(tensor.name.startswith("model") for tensor in graph.tensors())
 
 
 def test_what_is_shared_is_named_once_and_outputs_keep_their_names():
@@ -295,12 +297,45 @@ def test_what_is_shared_is_named_once_and_outputs_keep_their_names():
         ("LceBMaxPool2d", [4], [6], None),
     ]
     graph = Graph(read(hand_made(tensors, operators, names={3: "one", 4: "two"}, outputs=[5, 6])))
-    name_parts(graph)
+    name_tensors(graph)
     names = [tensor.name for tensor in graph.tensors()]
-    assert names == ["t0", "one/sign", "one/kernel", "one", "two", "t5", "t6"]
+    assert names == ["t0", "one.sign", "one.kernel", "one", "two", "t5", "t6"]
     graph = Graph(read(hand_made(tensors, operators, names={3: "one", 4: "two"}, outputs=[6])))
-    name_parts(graph)
-    assert graph.tensor(5).name == "one/max_pool"
+    name_tensors(graph)
+    assert graph.tensor(5).name == "one.max_pool"
+
+
+def test_a_pool_of_signs_is_named_after_the_layer_that_reads_it():
+    words = np.zeros((32, 1, 1, 1), np.int32)
+    packed = (INT32, (1, 4, 4, 1), None)
+    real = (FLOAT32, (1, 4, 4, 32), None)
+    tensors = [real, packed, packed, (INT32, words.shape, words), real, real]
+    operators = [
+        ("LceQuantize", [0], [1], None),
+        ("LceBMaxPool2d", [1], [2], None),
+        ("LceBconv2d", [2, 3, -1, -1, -1], [4], None),
+        ("NEG", [4], [5], None),
+    ]
+    graph = Graph(read(hand_made(tensors, operators, names={4: "one"})))
+    name_tensors(graph)
+    assert [graph.tensor(i).name for i in (1, 2)] == ["one.sign", "one.sign.max_pool"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("net/add/Add;net/conv/Bias;ne", "net/relu"), ("add/Add;conv/Bias;ne", "relu")),
+        (("net/add", "net"), ("add", "net")),
+        (("net/add", "other/relu"), ("net/add", "other/relu")),
+    ],
+)
+def test_the_name_of_the_model_is_dropped_where_all_have_it(names, expected):
+    """Input and output keep theirs."""
+    operators = [("ABS", [0], [1], None), ("NEG", [1], [2], None), ("EXP", [2], [3], None)]
+    all_names = dict(enumerate(("net/in", *names, "net/out")))
+    graph = Graph(read(hand_made([(FLOAT32, (1, 4), None)] * 4, operators, names=all_names)))
+    name_tensors(graph)
+    assert [tensor.name for tensor in graph.tensors()] == ["net/in", *expected, "net/out"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from keras_bnn.tflite import metadata
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph
 from keras_bnn.tflite.metadata import Normalization
-from keras_bnn.tflite.naming import name_parts
+from keras_bnn.tflite.naming import name_tensors
 
 
 class ExportError(ValueError):
@@ -129,7 +129,7 @@ def to_tflite(
         raise ExportError(refused)
     name_after_layers(file, baked, stored)
     limits = notes_on(file)
-    name_parts(file)
+    name_tensors(file)
     data = metadata.write(file.model, about)
     files.write_atomically(path, data)
     notes = tuple(dict.fromkeys(baked.graph.notes + limits))
