@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import networks
 import numpy as np
 import pytest
+import tensorflow as tf
 from hand_made import FLOAT32, INT32, hand_made
 
 import keras_bnn as kb
@@ -245,3 +247,17 @@ def test_networks_that_are_exported_are_drawn(tmp_path):
     networks.exported(model, tmp_path / "m.tflite")
     rows = draw(tmp_path / "m.tflite").splitlines()
     assert "".join(row[0] for row in rows[:10]) == "○○▄████▀○○"
+
+
+def test_the_readme_shows_what_is_drawn(tmp_path):
+    """The drawing depends on the layers, so nothing is trained."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)^loss = ", readme, re.DOTALL | re.MULTILINE).group(1)
+    # Layers get the names of a fresh process.
+    tf.keras.backend.clear_session()
+    variables = {}
+    exec(code, variables)
+    model = networks.with_trained_statistics(variables["model"])
+    kb.export.to_tflite(model, tmp_path / "digits.tflite")
+    shown = re.search(r"<!-- drawing -->\n```\n(.*?)\n```", readme, re.DOTALL).group(1)
+    assert draw(tmp_path / "digits.tflite") == shown
