@@ -317,8 +317,11 @@ def test_resume_needs_a_run(digits, tmp_path):
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file/run"):
-        with pytest.raises(InputError, match="Cannot make the folder"):
-            train(linear, few(), folder, **BRIEF)
+        assert "Cannot make the folder" in refused(folder, linear)
+
+
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path):
+    assert "cannot be read" in refused(tmp_path / ("x" * 300), linear)
 
 
 @pytest.mark.parametrize(
@@ -392,19 +395,138 @@ def test_a_checkpoint_without_its_history_is_one_line(half_run):
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "learning_rate"])
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "3"])
 def test_settings_out_of_range_are_refused(name, value, tmp_path):
-    assert f"{name} is {value}" in refused(tmp_path / "run", linear, **{name: value})
+    assert f"{name} is {value!r}" in refused(tmp_path / "run", linear, **{name: value})
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_network_is_refused_before_anything_is_written(tmp_path):
-    assert "'vgg'" in refused(tmp_path / "run", "vgg")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 1.5), ("batch_size", 2.5), ("seed", -1), ("seed", 2**40), ("seed", 1.5)],
+)
+def test_settings_that_are_no_such_whole_numbers_are_refused(name, value, tmp_path):
+    assert f"{name} is {value}, expected a whole" in refused(
+        tmp_path / "run", linear, **{name: value}
+    )
     assert not (tmp_path / "run").exists()
+
+
+def test_numbers_of_numpy_are_taken(brief, tmp_path):
+    numbers = {"epochs": np.int64(1), "batch_size": np.int32(64), "seed": np.uint8(0)}
+    trained = train(linear, few(), tmp_path / "run", **numbers, learning_rate=np.float32(5e-3))
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    assert settings["learning_rate"] == float(np.float32(5e-3))
+    assert trained.epochs[0]["loss"] == pytest.approx(brief.epochs[0]["loss"], rel=1e-5)
+
+
+def nothing(input_shape, num_classes):
+    return None
+
+
+NO_CLASSIFIERS = {
+    "unknown": ("vgg", "'vgg'"),
+    "none": (None, "NoneType"),
+    "built": (linear((4, 4, 1), 2), "class Sequential, expected the name"),
+    "returns none": (nothing, "returned NoneType"),
+    "three logits": (lambda shape, classes: linear(shape, 3), "(None, 3), expected (None, 2)"),
+}
+
+
+@pytest.mark.parametrize(("build", "told"), NO_CLASSIFIERS.values(), ids=NO_CLASSIFIERS)
+def test_what_is_no_classifier_is_refused_before_anything_is_written(build, told, tmp_path):
+    assert told in refused(tmp_path / "run", build)
+    assert not (tmp_path / "run").exists()
+
+
+def part_of_few(training: int = 80, test: int = 20, size: int = 4) -> Dataset:
+    splits = (few().train, training), (few().test, test)
+    parts = [Split(split.images[:count, :size], split.labels[:count]) for split, count in splits]
+    return Dataset("few", *parts, ("even", "odd"))
+
+
+@pytest.mark.parametrize(
+    ("build", "dataset", "told"),
+    [
+        ("binarynet", part_of_few(size=3), "height and width of 4 or more"),
+        (linear, part_of_few(training=8), "6 or more of one class"),
+        (linear, part_of_few(test=0), "no test examples"),
+    ],
+    ids=["small images", "no validation", "no test"],
+)
+def test_data_that_do_not_do_are_refused_before_anything_is_written(build, dataset, told, tmp_path):
+    with pytest.raises(InputError, match=told):
+        train(build, dataset, tmp_path / "run", **BRIEF)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "told"),
+    [
+        (keras.callbacks.History(), "class History, expected a list or tuple"),
+        (
+            (keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),),
+            "LearningRateScheduler would",
+        ),
+        ([keras.callbacks.EarlyStopping()], "EarlyStopping would have no effect"),
+    ],
+    ids=["single", "learning rate", "early stopping"],
+)
+def test_callbacks_without_effect_are_refused(callbacks, told, tmp_path):
+    assert told in refused(tmp_path / "run", linear, callbacks=callbacks)
+    assert not (tmp_path / "run").exists()
+
+
+class StopsAfterSecondEpoch(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == 1
+
+
+def test_a_callback_stops_the_run_and_resuming_leaves_it_stopped(tmp_path, monkeypatch):
+    options = {**BRIEF, "epochs": 4, "callbacks": [StopsAfterSecondEpoch()]}
+    lines = []
+    whole = train(linear, few(), tmp_path / "whole", **options, progress=lines.append)
+    assert whole.stopped
+    assert [line.endswith("stopped by a callback") for line in lines] == [False, True]
+    assert json.loads((tmp_path / "whole/history.json").read_text())["stopped"] is True
+    for saved in (2, 3):
+        # Killed before the last checkpoint, and after it, before the model is written.
+        folder = tmp_path / f"killed {saved}"
+        with monkeypatch.context() as patch:
+            interrupt_save(patch, saved)
+            patch.setattr(keras.Model, "save", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                train(linear, few(), folder, **options)
+        resumed = train(linear, few(), folder, **options, resume=True)
+        assert resumed.stopped
+        assert_same_end(resumed, whole)
+    assert train(linear, few(), tmp_path / "whole", **options, resume=True).stopped
+
+
+def interrupt(*arguments, **options):
+    raise KeyboardInterrupt
+
+
+def test_figures_that_are_no_numbers_are_null(tmp_path):
+    options = {**BRIEF, "epochs": 3, "batch_size": 8, "learning_rate": 1e38}
+    stop, lines = [keras.callbacks.TerminateOnNaN()], []
+    trained = train(
+        linear, few(), tmp_path / "run", **options, callbacks=stop, progress=lines.append
+    )
+    assert trained.stopped
+    assert trained.epochs[-1]["loss"] is None
+    assert "loss nan" in lines[-1]
+
+    def no_json(constant):
+        raise AssertionError(constant)
+
+    text = (tmp_path / "run/history.json").read_text()
+    assert json.loads(text, parse_constant=no_json)["epochs"] == trained.epochs
+    json.dumps(trained.to_dict(), allow_nan=False)
 
 
 def test_the_command_says_in_one_line_what_is_wrong(tmp_path, monkeypatch, capfd):
-    for arguments in (["--resume"], ["--epochs", "0"], ["--data-folder", str(tmp_path)]):
+    for arguments in (["--resume"], ["--seed", "-1"], ["--data-folder", str(tmp_path)]):
         command = ["keras-bnn", "train", "binarynet", "digits", "-o", str(tmp_path / "run")]
         monkeypatch.setattr("sys.argv", command + arguments)
         with pytest.raises(SystemExit) as end:

@@ -16,11 +16,12 @@ class RunFolder:
     |-----------------|----------------------------------------------------------------|
     | `settings.json` | what the run was started with                                  |
     | `checkpoints/`  | model and optimizer after each of the last two finished epochs |
-    | `history.json`  | the metrics of each finished epoch, at the end the test's      |
+    | `history.json`  | the metrics of each finished epoch (null: no number), at the   |
+    |                 | end the test's, and whether a callback stopped the run         |
     | `model.keras`   | the trained model, at the end                                  |
 
     Args:
-        path: The folder. It is made if need be.
+        path: The folder. `begin` makes it if need be.
         settings: What the run depends on, as plain values.
         resume: Whether to go on with a run that is there.
 
@@ -32,11 +33,11 @@ class RunFolder:
     def __init__(self, path: Path, settings: dict, resume: bool):
         self.path = path
         self.model_path = path / "model.keras"
+        self._settings = settings
         stored = self._read("settings.json")
         if stored is None:
             if resume:
                 raise InputError(f"There is no run in {path} to resume. Leave out resume.")
-            self._create(settings)
         elif not resume:
             raise InputError(
                 f"{path} holds a run already. Resume it, or choose another folder for a new one."
@@ -44,18 +45,24 @@ class RunFolder:
         else:
             _check_equal(path, stored, settings)
 
-    def _create(self, settings: dict) -> None:
+    def begin(self) -> None:
+        """Makes the folder, and from now on holds a run that can be resumed.
+
+        Raises:
+            InputError: If the folder cannot be made.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"Cannot make the folder {self.path}: {error.strerror}.") from error
-        self._write("settings.json", settings)
+        self._write("settings.json", self._settings)
 
-    def restore(self, model) -> list[dict]:
+    def restore(self, model) -> tuple[list[dict], bool]:
         """Sets a freshly compiled model to its last checkpoint.
 
         Returns:
-            The metrics of the epochs that the checkpoint has finished.
+            The metrics of the epochs that the checkpoint has finished, and whether the training
+            stopped there.
 
         Raises:
             InputError: If the checkpoint is damaged, of another model, or without its history.
@@ -69,26 +76,33 @@ class RunFolder:
         if self._manager.latest_checkpoint:
             _restore(checkpoint, self._manager.latest_checkpoint)
         finished = int(self._epoch.numpy())
-        epochs = (self._read("history.json") or {}).get("epochs", [])
+        history = self._read("history.json") or {}
+        epochs = history.get("epochs", [])
         if len(epochs) < finished:
             raise InputError(
                 f"{self.path / 'history.json'} holds {len(epochs)} epochs, but the checkpoint has "
                 f"finished {finished}. Choose another folder."
             )
         # The history is written first, so it can be one epoch ahead.
-        return epochs[:finished]
+        return epochs[:finished], len(epochs) == finished and "stopped" in history
 
-    def finish_epoch(self, epochs: list[dict]) -> None:
+    def finish_epoch(self, epochs: list[dict], stopped: bool) -> None:
         """Keeps the metrics of all epochs so far, and the model as it is now."""
-        self._write("history.json", {"epochs": epochs})
+        self._write("history.json", _history(epochs, stopped))
         self._epoch.assign(len(epochs))
         self._manager.save(checkpoint_number=len(epochs))
 
-    def finish(self, model, epochs: list[dict], test_accuracy: float) -> None:
-        """Keeps the trained model and its final figure."""
+    def finish(self, model, epochs: list[dict], stopped: bool, test_accuracy: float) -> dict:
+        """Keeps the trained model and its final figure.
+
+        Returns:
+            The history of the whole run.
+        """
         with replacing(self.model_path) as temporary:
             model.save(temporary)
-        self._write("history.json", {"epochs": epochs, "test_accuracy": test_accuracy})
+        history = {**_history(epochs, stopped), "test_accuracy": test_accuracy}
+        self._write("history.json", history)
+        return history
 
     def finished(self) -> dict | None:
         """The history of a run that has come to its end."""
@@ -98,10 +112,10 @@ class RunFolder:
 
     def _read(self, name: str) -> dict | None:
         path = self.path / name
-        if not path.exists():
-            return None
         try:
             value = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read ({error}). Choose another folder.") from error
         if not isinstance(value, dict):
@@ -109,7 +123,11 @@ class RunFolder:
         return value
 
     def _write(self, name: str, value: dict) -> None:
-        write_atomically(self.path / name, json.dumps(value, indent=2).encode())
+        write_atomically(self.path / name, json.dumps(value, indent=2, allow_nan=False).encode())
+
+
+def _history(epochs: list[dict], stopped: bool) -> dict:
+    return {"epochs": epochs, **({"stopped": True} if stopped else {})}
 
 
 def _restore(checkpoint, prefix: str) -> None:

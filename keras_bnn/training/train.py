@@ -1,7 +1,9 @@
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from keras_bnn import models
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
-from keras_bnn.errors import InputError
+from keras_bnn.training import checks
 from keras_bnn.training.recipes import Recipe, recipe_for
 from keras_bnn.training.run_folder import RunFolder
 
@@ -23,13 +25,15 @@ class Trained:
     Attributes:
         model_path: The trained model.
         epochs: For each epoch its `loss`, `accuracy`, `val_loss` and `val_accuracy` (on a tenth of
-            the training examples that is held out).
+            the training examples that is held out); `None` where that is no finite number.
         test_accuracy: Share of the test examples that the trained model gets right.
+        stopped: Whether a callback ended the training before its last epoch.
     """
 
     model_path: Path
     epochs: list[dict]
     test_accuracy: float
+    stopped: bool = False
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
@@ -46,7 +50,7 @@ def train(
     learning_rate: float | None = None,
     seed: int = 0,
     resume: bool = False,
-    callbacks: tuple = (),
+    callbacks: Sequence = (),
     progress: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Trains a classifier, so that it can be interrupted at any time and resumed exactly.
@@ -64,17 +68,21 @@ def train(
         dataset: What to train on; see `keras_bnn.data.load`.
         folder: Where the run is kept; see `RunFolder`.
         epochs, batch_size, learning_rate: Default: those of `recipe_for` this data set.
-        seed: Of the initial weights, the order of the examples and the validation split.
+        seed: Of the initial weights, the order of the examples and the validation split; from 0 to
+            2³² - 1.
         resume: Whether to go on with the run in `folder`.
-        callbacks: Further Keras callbacks. Every epoch is a `fit` of its own to them: one that
-            remembers earlier epochs (EarlyStopping) forgets them at each.
+        callbacks: Further Keras callbacks. One that sets its model's `stop_training` ends the
+            training. Every epoch is a `fit` of its own to them, and the learning rate follows its
+            schedule, so Keras' EarlyStopping, LearningRateScheduler and ReduceLROnPlateau would
+            have no effect and are refused.
         progress: Called with one line after each epoch.
 
     Returns:
         The trained model's file and figures.
 
     Raises:
-        InputError: If a setting is out of range, or the folder does not fit `resume`.
+        InputError: If a setting is out of range, the network does not take these images, a class
+            has too few of them, or the folder does not fit `resume`. Nothing is written then.
 
     >>> digits = keras_bnn.data.load("digits")
     >>> trained = train("binarynet", digits, "run", epochs=1)
@@ -82,12 +90,15 @@ def train(
     ('model.keras', 1)
     """
     usual = recipe_for(dataset.name)
-    recipe = Recipe(
-        usual.epochs if epochs is None else epochs,
-        usual.batch_size if batch_size is None else batch_size,
-        usual.learning_rate if learning_rate is None else learning_rate,
+    recipe = checks.checked_recipe(
+        Recipe(
+            usual.epochs if epochs is None else epochs,
+            usual.batch_size if batch_size is None else batch_size,
+            usual.learning_rate if learning_rate is None else learning_rate,
+        )
     )
-    _check(recipe)
+    seed, callbacks = checks.checked_seed(seed), checks.checked_callbacks(callbacks)
+    checks.check_model(model)
     run = RunFolder(Path(folder), _settings(model, dataset, recipe, seed), resume)
     history = run.finished()
     if history is None:
@@ -95,25 +106,31 @@ def train(
         # would be trained and saved.
         with larq.context.quantized_scope(False):
             history = _train(model, dataset, run, recipe, seed, callbacks, progress)
-    return Trained(run.model_path, history["epochs"], history["test_accuracy"])
+    stopped = "stopped" in history
+    return Trained(run.model_path, history["epochs"], history["test_accuracy"], stopped)
 
 
 def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, progress) -> dict:
     tf.config.experimental.enable_op_determinism()
     kept, validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
+    checks.check_examples(dataset, validation)
 
-    def restored(seed_of_layers: int) -> tuple:
+    def compiled(seed_of_layers: int):
         keras.utils.set_random_seed(seed_of_layers)
         network = _built(model, dataset)
         _compile(network, recipe, len(kept.labels))
-        return network, run.restore(network)
+        return network
 
-    network, epochs = restored(seed)
-    for epoch in range(len(epochs), recipe.epochs):
+    network = compiled(seed)
+    run.begin()
+    epochs, stopped = run.restore(network)
+    while len(epochs) < recipe.epochs and not stopped:
+        epoch = len(epochs)
         if epoch > 0 and _has_random_layers(network):
             # No checkpoint holds where their random numbers were, so every epoch begins as the
             # first one after an interruption does.
-            network, _ = restored(_seed_of_epoch(seed, epoch))
+            network = compiled(_seed_of_epoch(seed, epoch))
+            run.restore(network)
         fitted = network.fit(
             *_shuffled(kept, seed, epoch),
             batch_size=recipe.batch_size,
@@ -122,22 +139,23 @@ def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, prog
             shuffle=False,
             validation_data=tuple(validation),
             validation_batch_size=256,
-            callbacks=list(callbacks),
+            callbacks=callbacks,
             verbose=0,
         )
-        epochs.append({name: float(values[0]) for name, values in fitted.history.items()})
-        run.finish_epoch(epochs)
-        progress(_line(epochs, recipe.epochs))
+        epochs.append({name: _figure(values[0]) for name, values in fitted.history.items()})
+        stopped = network.stop_training and len(epochs) < recipe.epochs
+        run.finish_epoch(epochs, stopped)
+        progress(_line(epochs, recipe.epochs, stopped))
     _, accuracy = network.evaluate(*dataset.test, batch_size=256, verbose=0)
-    run.finish(network, epochs, float(accuracy))
-    return {"epochs": epochs, "test_accuracy": float(accuracy)}
+    return run.finish(network, epochs, stopped, float(accuracy))
 
 
-def _built(model: str | Callable, dataset: Dataset):
+def _built(model: str | Callable, dataset: Dataset) -> Any:
     build = models.ZOO[model] if isinstance(model, str) else model
     network = build(dataset.input_shape, dataset.num_classes)
-    if not network.built:
+    if isinstance(network, keras.Model) and not network.built:
         network.build((None, *dataset.input_shape))
+    checks.check_network(network, dataset.num_classes)
     return network
 
 
@@ -166,8 +184,6 @@ def _shuffled(split: Split, seed: int, epoch: int) -> Split:
 
 
 def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
-    if isinstance(model, str) and model not in models.ZOO:
-        raise InputError(f"Unknown model {model!r}. Expected one of {', '.join(models.ZOO)}.")
     return {
         "model": model if isinstance(model, str) else _name(model),
         "dataset": dataset.name,
@@ -183,15 +199,15 @@ def _name(build: Callable) -> str:
     return getattr(build, "__qualname__", type(build).__qualname__)
 
 
-def _check(recipe: Recipe) -> None:
-    for name, value in asdict(recipe).items():
-        if not value > 0:
-            raise InputError(f"{name} is {value}, expected a number above 0.")
+def _figure(value: float) -> float | None:
+    # JSON has no word for the others.
+    return float(value) if math.isfinite(value) else None
 
 
-def _line(epochs: list[dict], total: int) -> str:
+def _line(epochs: list[dict], total: int, stopped: bool) -> str:
     last = epochs[-1]
+    loss = math.nan if last["loss"] is None else last["loss"]
     return (
-        f"epoch {len(epochs)}/{total}: loss {last['loss']:.4f}, accuracy {last['accuracy']:.1%}, "
-        f"validation {last['val_accuracy']:.1%}"
+        f"epoch {len(epochs)}/{total}: loss {loss:.4f}, accuracy {last['accuracy']:.1%}, "
+        f"validation {last['val_accuracy']:.1%}{'; stopped by a callback' if stopped else ''}"
     )

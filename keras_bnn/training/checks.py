@@ -1,0 +1,111 @@
+"""What is wrong with the arguments of a training run, said before anything is written."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from keras_bnn import models
+from keras_bnn._keras import keras
+from keras_bnn.data import Dataset
+from keras_bnn.data.dataset import Split
+from keras_bnn.errors import InputError
+from keras_bnn.training.recipes import Recipe
+
+# That of NumPy, which Keras sets too.
+_LARGEST_SEED = 2**32 - 1
+_WITHOUT_EFFECT = {
+    keras.callbacks.LearningRateScheduler: "the learning rate follows its cosine",
+    keras.callbacks.ReduceLROnPlateau: "the learning rate follows its cosine",
+    keras.callbacks.EarlyStopping: "every epoch is a fit of its own, so it forgets the last one. "
+    "Set self.model.stop_training in a callback of your own",
+}
+
+
+def checked_recipe(recipe: Recipe) -> Recipe:
+    """The recipe in Python's own numbers, which JSON takes, unlike NumPy's."""
+    return Recipe(
+        _whole_number("epochs", recipe.epochs),
+        _whole_number("batch_size", recipe.batch_size),
+        _positive_number("learning_rate", recipe.learning_rate),
+    )
+
+
+def checked_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= _LARGEST_SEED:
+        raise InputError(f"seed is {seed!r}, expected a whole number from 0 to {_LARGEST_SEED}.")
+    return number
+
+
+def checked_callbacks(callbacks: Any) -> list:
+    """The callbacks as a list, if each can have an effect."""
+    if not isinstance(callbacks, (list, tuple)):
+        raise InputError(
+            f"callbacks is of class {type(callbacks).__name__}, expected a list or tuple of them."
+        )
+    for callback in callbacks:
+        for kind, reason in _WITHOUT_EFFECT.items():
+            if isinstance(callback, kind):
+                raise InputError(f"{kind.__name__} would have no effect in train: {reason}.")
+    return list(callbacks)
+
+
+def check_model(model: str | Callable) -> None:
+    """Raises if `model` is neither a name of the zoo nor a function that builds a model."""
+    if isinstance(model, str):
+        if model not in models.ZOO:
+            raise InputError(f"Unknown model {model!r}. Expected one of {', '.join(models.ZOO)}.")
+    elif isinstance(model, keras.Model) or not callable(model):
+        raise InputError(
+            f"model is of class {type(model).__name__}, expected the name of a model, or a "
+            "function from an input shape and a number of classes to a Keras model."
+        )
+
+
+def check_network(network: Any, num_classes: int) -> None:
+    """Raises if what the function has built is no classifier for so many classes."""
+    if not isinstance(network, keras.Model):
+        kind = type(network).__name__
+        raise InputError(f"The model's function returned {kind}, expected a Keras 2 model.")
+    # Subclassed models know their outputs only in a call.
+    shape = getattr(network, "output_shape", None)
+    if shape is not None and tuple(shape)[1:] != (num_classes,):
+        raise InputError(
+            f"{network.name} gives outputs of shape {shape}, expected (None, {num_classes}): one "
+            "logit a class."
+        )
+
+
+def check_examples(dataset: Dataset, validation: Split) -> None:
+    """Raises if there is nothing to validate or to test with."""
+    if not len(validation.labels):
+        raise InputError(
+            f"No class of {dataset.name} has enough training examples, {len(dataset.train.labels)} "
+            "in all, to hold a tenth of them out: expected 6 or more of one class."
+        )
+    if not len(dataset.test.labels):
+        raise InputError(f"{dataset.name} has no test examples, expected at least one.")
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"{name} is {value!r}, expected a whole number above 0.")
+    return number
+
+
+def _positive_number(name: str, value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise InputError(f"{name} is {value!r}, expected a finite number above 0.")
+    return number
