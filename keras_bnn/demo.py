@@ -77,11 +77,14 @@ class Report:
 
     def _answer(self) -> str:
         points = 100 * (self.float.accuracy - self.binary.accuracy)
-        cost = f"cost {points:.1f} points" if points > 0 else f"gained {-points:.1f} points"
+        if abs(points) < 0.05:
+            cost = "cost no accuracy"
+        else:
+            cost = f"{'cost' if points > 0 else 'gained'} {abs(points):.1f} points of accuracy"
         ratio = self.float.milliseconds / self.binary.milliseconds
         pace = f"{ratio:.1f}x as fast" if ratio >= 1 else f"{1 / ratio:.1f}x slower"
         return (
-            f"Binarizing {cost} of accuracy; the file is "
+            f"Binarizing {cost}; the file is "
             f"{self.float.bytes / self.binary.bytes:.1f}x smaller and runs {pace} here."
         )
 
