@@ -1,4 +1,4 @@
-"""What the demo answers; that it runs is tested with the commands."""
+"""What the demo answers."""
 
 from pathlib import Path
 from types import SimpleNamespace

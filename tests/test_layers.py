@@ -286,6 +286,8 @@ def test_defaults_are_those_of_a_binary_layer():
     assert (layer.use_bias, layer.weight_scale, layer.input_scale) == (False, None, False)
     assert layer.pad_values == layers.BinaryConv1D(4, 3, padding="same").pad_values == 1
     assert layers.BinaryConv1D(4, 3, padding="causal").pad_values == 0
+    assert layers.BinaryConv1D(4, 3, 1, "causal").pad_values == 0
+    assert layers.BinaryConv1D(4, 3, 1, "same").pad_values == 1
 
 
 @pytest.mark.parametrize(
@@ -306,6 +308,16 @@ def test_defaults_are_those_of_a_binary_layer():
             layers.BinaryConv2D,
             {"input_scale": True, "input_quantizer": None},
             "input_quantizer is None",
+        ),
+        (
+            layers.BinaryDense,
+            {"weight_scale": "mean_abs", "kernel_quantizer": larq.quantizers.NoOp(precision=1)},
+            "kernel_quantizer is <.*NoOp",
+        ),
+        (
+            layers.BinaryConv2D,
+            {"input_scale": True, "input_quantizer": larq.quantizers.NoOp(precision=1)},
+            "input_quantizer is <.*NoOp",
         ),
         (layers.BinaryConv1D, {"padding": "causal", "pad_values": 1.0}, "zeros only"),
         (layers.BinaryConv1D, {"padding": "CAUSAL", "pad_values": -1}, "zeros only"),

@@ -2,7 +2,7 @@
 
 from keras_bnn._keras import tf
 from keras_bnn.layers import scales
-from keras_bnn.layers.binary_layer import BinaryLayer
+from keras_bnn.layers.binary_layer import BinaryLayer, removes_magnitudes
 from keras_bnn.layers.products import convolve, padded
 
 
@@ -20,7 +20,9 @@ class BinaryConv(BinaryLayer):
 
     def __init__(self, *args, pad_values=None, input_scale=False, **kwargs):
         self.input_scale = bool(input_scale)
-        causal = str(kwargs.get("padding", "valid")).lower() == "causal"
+        # After filters, kernel_size and strides, if it has no name.
+        padding = args[3] if len(args) > 3 else kwargs.get("padding", "valid")
+        causal = str(padding).lower() == "causal"
         if pad_values is None:
             pad_values = 0.0 if causal else 1.0
         elif causal and pad_values != 0:
@@ -29,10 +31,10 @@ class BinaryConv(BinaryLayer):
                 "pad_values out, or pad the input yourself and use padding='valid'."
             )
         super().__init__(*args, pad_values=pad_values, **kwargs)
-        if self.input_scale and self.input_quantizer is None:
+        if self.input_scale and not removes_magnitudes(self.input_quantizer):
             raise ValueError(
                 f"{self.name}: input_scale stands in for the magnitude that an input quantizer "
-                "removes, but input_quantizer is None."
+                f"removes, but input_quantizer is {self.input_quantizer}."
             )
 
     def build(self, input_shape):

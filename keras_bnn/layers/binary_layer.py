@@ -8,6 +8,11 @@ from keras_bnn._keras import larq, tf
 from keras_bnn.layers import scales
 
 
+def removes_magnitudes(quantizer) -> bool:
+    """Whether `quantizer` does anything: larq's NoOp only marks what it gets."""
+    return quantizer is not None and not isinstance(quantizer, larq.quantizers.NoOp)
+
+
 class BinaryLayer:
     """Mixin in front of one of larq's quantized layers.
 
@@ -59,10 +64,10 @@ class BinaryLayer:
                 f"{self.name}: weight_scale={self.weight_scale!r} would scale twice, since "
                 "magnitude_aware_sign scales the kernel already. Set one of them to another value."
             )
-        if self.kernel_quantizer is None:
+        if not removes_magnitudes(self.kernel_quantizer):
             raise ValueError(
-                f"{self.name}: weight_scale={self.weight_scale!r} stands in for the magnitude "
-                "that a kernel quantizer removes, but kernel_quantizer is None."
+                f"{self.name}: weight_scale={self.weight_scale!r} stands in for the magnitude that "
+                f"a kernel quantizer removes, but kernel_quantizer is {self.kernel_quantizer}."
             )
 
     def call(self, inputs):

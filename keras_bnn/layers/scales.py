@@ -58,11 +58,16 @@ def input_scale(inputs, window, strides, dilations, groups: int = 1):
         magnitude = tf.reduce_mean(magnitude, axis=-1)
     else:
         magnitude = tf.reduce_mean(magnitude, axis=-1, keepdims=True)
-    return tf.nn.pool(
+    # TensorFlow pools with no stride that is larger than the window.
+    skips = any(stride > size for stride, size in zip(strides, window, strict=True))
+    scale = tf.nn.pool(
         magnitude,
         window,
         "AVG",
-        strides=list(strides),
+        strides=[1] * len(window) if skips else list(strides),
         padding="VALID",
         dilations=list(dilations),
+    )
+    return (
+        scale[(slice(None), *(slice(None, None, stride) for stride in strides))] if skips else scale
     )
