@@ -74,6 +74,19 @@ def test_booleans_are_booleans_or_0_and_1():
         file.predict(np.array([[0, 2]]))
 
 
+def test_types_that_do_not_fit_are_refused():
+    text = stock(lambda x: tf.reshape(x, (-1, 1)), tf.TensorSpec((None, 1), tf.string))
+    whole = stock(lambda x: tf.cast(x, tf.float32), tf.TensorSpec((None, 1), tf.int32))
+    for file, values, expected in (
+        (text, np.array([["a"]]), "is <U1, expected string"),
+        (text, np.ones((1, 1)), "is float64, expected string"),
+        (whole, np.ones((1, 1)), "is float64, expected int32"),
+        (whole, np.ones((1, 1), complex), "is complex128, expected int32"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            file.predict(values)
+
+
 def test_a_batch_that_is_no_batch_is_refused():
     with pytest.raises(InputError, match="an input that is a single number, expected"):
         stock(lambda x: x + 1.0, tf.TensorSpec(()))

@@ -101,19 +101,20 @@ def _as_array(name: str, tensor: Tensor, value) -> np.ndarray:
             f"Input {name!r} has a batch of {len(array)}, expected a multiple of {fixed}, the "
             "batch that is fixed in the file."
         )
-    if array.dtype.kind not in "fiub" or (array.dtype.kind == "f") > (tensor.dtype.kind == "f"):
+    dtype = tensor.dtype
+    if dtype is None or array.dtype.kind not in "fiub" or array.dtype.kind == "f" != dtype.kind:
         raise InputError(f"Input {name!r} is {array.dtype}, expected {tensor.type}.")
-    if tensor.dtype.kind in "iub":
-        _check_range(name, tensor, array)
-    return np.ascontiguousarray(array, tensor.dtype)
+    _check_range(name, array, dtype)
+    return np.ascontiguousarray(array, dtype)
 
 
-def _check_range(name: str, tensor: Tensor, array: np.ndarray) -> None:
+def _check_range(name: str, array: np.ndarray, dtype: np.dtype) -> None:
     """NumPy would wrap integers that do not fit, without a word."""
-    limits = np.iinfo(tensor.dtype) if tensor.dtype.kind in "iu" else None
-    low, high = (limits.min, limits.max) if limits else (0, 1)
+    if dtype.kind not in "iub" or not array.size:
+        return
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if array.min() < low or array.max() > high:
         raise InputError(
             f"Input {name!r} has values from {array.min()} to {array.max()}, expected {low} to "
-            f"{high}, as {tensor.type} holds them."
+            f"{high}, as {dtype} holds them."
         )
