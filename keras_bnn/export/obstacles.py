@@ -1,9 +1,11 @@
 """What keeps a Keras layer from being 1-bit, or its model from being exported."""
 
+import numpy as np
+
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.layers.binary_layer import BinaryLayer
-from keras_bnn.probe import LayerUse
+from keras_bnn.probe import LayerUse, last_name, own_weights
 
 
 def check_types(model) -> None:
@@ -28,6 +30,26 @@ def check_types(model) -> None:
                 f"{layer.name} ({type(layer).__name__}) is channels_first: LCE packs the last "
                 "axis, so set data_format='channels_last'."
             )
+
+
+def check_weights(model) -> None:
+    """Raises where a weight is no number, as after a training that diverged.
+
+    The file would compute NaN, or, where its sign is taken, +1 without a word.
+
+    Raises:
+        InputError: If a weight of `model` holds NaN.
+    """
+    for layer in (model, *model.submodules):
+        if not isinstance(layer, keras.layers.Layer):
+            continue
+        for weight in own_weights(layer):
+            if weight.dtype.is_floating and np.isnan(weight.numpy()).any():
+                raise InputError(
+                    f"{layer.name} ({type(layer).__name__}): its weight {last_name(weight)!r} "
+                    "holds NaN, expected numbers: train it again, with a lower learning rate if "
+                    "it diverged."
+                )
 
 
 def _is_channels_last(layer) -> bool:
