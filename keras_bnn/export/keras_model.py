@@ -14,7 +14,7 @@ import numpy as np
 from keras_bnn._keras import larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.export.baked import Baked, QuantizedLayer
-from keras_bnn.export.obstacles import check_types, obstacle
+from keras_bnn.export.obstacles import check_types, check_weights, obstacle
 from keras_bnn.export.traced import TracedGraph, frozen
 from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.products import convolve, multiply_dense
@@ -33,6 +33,7 @@ def bake_keras_model(model) -> Baked:
     """Traces a Keras model."""
     signature = signature_of(model)
     check_types(model)
+    check_weights(model)
     layers, calls = [], {}
     for use in probe(model):
         if use.is_quantized:
