@@ -6,7 +6,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Chooses Keras 2, which has to come before the first `import tensorflow` of any test.
-import keras_bnn  # noqa: F401  # isort: skip
+import keras_bnn  # isort: skip
 
 import numpy as np
 import pytest
@@ -26,6 +26,27 @@ def generator():
     """A NumPy generator; pytest shows the printed seed where a test fails."""
     print(f"KERAS_BNN_TEST_SEED={SEED}")
     return np.random.default_rng(SEED)
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs a command in this process; returns a `commands.Ran`."""
+    from commands import Ran
+
+    return lambda *arguments: Ran(monkeypatch, capfd, *arguments)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A saved model, its exported file, and samples."""
+    import networks
+
+    folder = tmp_path_factory.mktemp("exported")
+    model = networks.with_trained_statistics(networks.binary_net_with_dense())
+    model.save(folder / "model.keras")
+    keras_bnn.export.to_tflite(model, folder / "model.tflite")
+    np.save(folder / "in.npy", np.ones((3, 8, 8, 1), np.float32))
+    return folder
 
 
 def pytest_report_header():

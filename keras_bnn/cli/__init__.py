@@ -5,8 +5,11 @@ else. Progress and warnings go to standard error. Exit status: 0 done, 1 the ans
 input was wrong.
 """
 
+import functools
 import os
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
@@ -20,11 +23,7 @@ def main() -> None:
     """Runs the command line; every foreseeable error ends in one line."""
     # TensorFlow's and XLA's logs are for their developers; errors still raise exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        _app()()
-    # Missing packages of the extra `train` raise the second.
-    except (InputError, ImportError) as error:
-        _fail(error)
+    _app()()
 
 
 def _app() -> typer.Typer:
@@ -35,10 +34,30 @@ def _app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     for module in COMMANDS:
-        app.command(module.__name__.rpartition(".")[2])(module.command)
+        app.command(module.__name__.rpartition(".")[2])(_in_one_line(module.command))
     return app
 
 
-def _fail(error: Exception) -> None:
-    print(f"keras-bnn: {error}", file=sys.stderr)
-    sys.exit(2)
+def _in_one_line(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes what the user can mend one line on standard error."""
+
+    @functools.wraps(command)
+    def run(**arguments):
+        try:
+            command(**arguments)
+        except BrokenPipeError:
+            # Typer ends quietly when a reader such as `head` has seen enough.
+            raise
+        # Missing packages of the extra `train` raise the second; files and disks the third.
+        except (InputError, ImportError, OSError) as error:
+            _fail(error, 2)
+        except KeyboardInterrupt:
+            # What a shell reports of a program that SIGINT (2) ended.
+            _fail("interrupted", 128 + 2)
+
+    return run
+
+
+def _fail(reason: Exception | str, status: int) -> NoReturn:
+    print(f"keras-bnn: {reason}", file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,5 +1,7 @@
 """Arrays in .npy and .npz files, read and written for the commands."""
 
+import textwrap
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +16,25 @@ def load_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     Raises:
         InputError: If there is no such file, or it holds no plain arrays.
     """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}, expected samples in a .npy or .npz file.")
     try:
-        # Pickled objects in a stranger's file could run code.
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+        # NumPy leaves a damaged archive open that it opened itself.
+        with path.open("rb") as file:
+            # Pickled objects in a stranger's file could run code.
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except FileNotFoundError:
         raise InputError(
-            f"{path} holds no NumPy arrays ({str(error).splitlines()[0]}), expected a .npy or "
-            ".npz file as numpy.save and numpy.savez write them."
+            f"There is no file {path}, expected samples in a .npy or .npz file."
+        ) from None
+    # NumPy's readers of headers and archives raise many kinds for a damaged file, and a header
+    # that claims a huge array a MemoryError.
+    except Exception as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" …")
+        raise InputError(
+            f"{path} holds no NumPy arrays ({reason}), expected a .npy or .npz file as numpy.save "
+            "and numpy.savez write them."
         ) from error
 
 
@@ -48,4 +56,12 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         if path.suffix == ".npy":
             np.save(temporary, next(iter(arrays.values())))
         else:
-            np.savez(temporary, **arrays)
+            _save_members(temporary, arrays)
+
+
+def _save_members(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Does what `np.savez` does, whose own parameters' names no array can have."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)

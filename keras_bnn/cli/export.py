@@ -28,14 +28,17 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Write a model as a 1-bit .tflite file, or say which layer would stay float."""
+    _check_suffix(out)
     label_list = None if labels is None else _lines(labels)
     before = None if preprocessing is None else _preprocessing(preprocessing)
     quiet_import()
     from keras_bnn import export, saving
 
+    keras_model = saving.load_model(model, compile=False)
+    _check_quantized(model, keras_model)
     try:
         exported = export.to_tflite(
-            saving.load_model(model, compile=False),
+            keras_model,
             out,
             allow_float=allow_float or (),
             labels=label_list,
@@ -46,6 +49,25 @@ def command(
         typer.echo(f"keras-bnn: {error}", err=True)
         raise typer.Exit(1) from None
     show(exported.to_dict(), as_json, str(exported))
+
+
+def _check_suffix(out: Path) -> None:
+    # The model itself, most likely; it would be lost.
+    if out.suffix.lower() in (".keras", ".h5", ".hdf5"):
+        raise InputError(
+            f"The output {out} has the name of a Keras model, expected one that ends in .tflite."
+        )
+
+
+def _check_quantized(path: Path, model) -> None:
+    from keras_bnn.probe import LayerUse, layers_with_kernels
+
+    uses = [LayerUse(layer, layer.name) for layer in layers_with_kernels(model)]
+    if not any(use.is_quantized for use in uses):
+        raise InputError(
+            f"{path} has no binary layer, so nothing of it would be 1-bit: build it with "
+            "keras_bnn.layers, or call keras_bnn.export.to_tflite in Python to write it as it is."
+        )
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,8 +1,11 @@
 """What all commands print, and how."""
 
+import contextlib
 import json
+import math
 import os
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +15,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 def show(value: Any, as_json: bool, text: str) -> None:
     """Prints `value` as JSON, or `text` for people, on standard output."""
-    print(json.dumps(value, indent=2) if as_json else text)
+    print(json.dumps(_finite(value), indent=2, allow_nan=False) if as_json else text)
+
+
+def _finite(value: Any) -> Any:
+    """Puts null where a number is none, for JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def progress(line: str) -> None:
@@ -20,17 +32,26 @@ def progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def quiet_import() -> None:
-    """Imports TensorFlow without what its C++ side prints about drivers it does not find.
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what C++ libraries log from standard error; Python's exceptions still show.
 
-    It prints that before any setting of its own takes effect. Python's errors still show.
+    TensorFlow and LiteRT log drivers that they do not find and delegates that they make, before
+    any setting of theirs takes effect or regardless of it.
     """
+    sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import keras_bnn._keras  # noqa: F401
+        yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+
+
+def quiet_import() -> None:
+    """Imports TensorFlow without its log."""
+    with quiet():
+        import keras_bnn._keras  # noqa: F401

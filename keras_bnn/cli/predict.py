@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from keras_bnn.cli.output import Json, show
+from keras_bnn.cli.output import Json, quiet, show
 
 
 def command(
@@ -18,8 +18,10 @@ def command(
     from keras_bnn.cli.arrays import check_output_path, load_arrays, save_arrays
 
     check_output_path(out)
-    interpreter = runtime.Interpreter(file, num_threads=threads)
-    outputs = interpreter.predict(load_arrays(inputs))
+    samples = load_arrays(inputs)
+    with quiet():
+        interpreter = runtime.Interpreter(file, num_threads=threads)
+        outputs = interpreter.predict(samples)
     if not isinstance(outputs, dict):
         outputs = {interpreter.output_names[0]: outputs}
     save_arrays(out, outputs)

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from keras_bnn.cli.output import Json, quiet_import, show
+from keras_bnn.cli.output import Json, quiet, quiet_import, show
 
 
 def command(
@@ -22,7 +22,9 @@ def command(
     quiet_import()
     from keras_bnn import export, saving
 
-    verification = export.verify(saving.load_model(model, compile=False), file, samples)
+    keras_model = saving.load_model(model, compile=False)
+    with quiet():
+        verification = export.verify(keras_model, file, samples)
     show(verification.to_dict(), as_json, str(verification))
     if not verification.ok:
         raise typer.Exit(1)
