@@ -307,6 +307,28 @@ def test_a_loaded_model_has_a_twin(tmp_path):
     assert tf.keras.models.load_model(tmp_path / "twin.keras").output_shape == (None, 10)
 
 
+def test_a_new_relu_takes_no_name_that_is_there():
+    model = tf.keras.Sequential(
+        [tf.keras.Input((6,)), BinaryDense(4, name="fc"), layers.ReLU(name="fc_relu")]
+    )
+    assert [layer.name for layer in float_twin(model).layers] == ["fc_relu_2", "fc", "fc_relu"]
+
+
+def test_what_a_normalization_was_adapted_to_is_kept(generator):
+    data = generator.normal(3, 5, (50, 6)).astype(np.float32)
+    adapted, given = layers.Normalization(), layers.Normalization(mean=1.0, variance=2.0)
+    adapted.adapt(data)
+    model = tf.keras.Sequential([tf.keras.Input((6,)), adapted, given, layers.Normalization()])
+    np.testing.assert_allclose(float_twin(model)(data), model(data), rtol=1e-6)
+
+
+def test_layers_that_keras_does_not_find_by_name_are_kept():
+    normalized = layers.SpectralNormalization(layers.Dense(3))
+    twin = float_twin(tf.keras.Sequential([tf.keras.Input((6,)), normalized, BinaryDense(2)]))
+    assert type(twin.layers[0]) is layers.SpectralNormalization
+    assert twin(np.ones((1, 6), np.float32), training=True).shape == (1, 2)
+
+
 class Own(layers.Layer):
     """Keras cannot serialize it, since it has an argument and no get_config."""
 
@@ -322,9 +344,21 @@ def own_activation(x):
     return tf.sign(x)
 
 
-def symbolic_sign():
+def symbolic(function):
     x = tf.keras.Input((4,))
-    return tf.keras.Model(x, tf.sign(x))
+    return lambda: tf.keras.Model(x, layers.Dense(2)(function(x)))
+
+
+def with_activation(function):
+    return lambda: tf.keras.Sequential([tf.keras.Input((4,)), layers.Activation(function)])
+
+
+def shared_between(*holders):
+    def build():
+        layer, x = BinaryDense(4, name="both"), tf.keras.Input((4, 4))
+        return tf.keras.Model(x, [holder(layer)(x) for holder in holders])
+
+    return build
 
 
 REFUSED = {
@@ -345,7 +379,19 @@ REFUSED = {
     "quantizer in a gate": lambda: tf.keras.Sequential(
         [tf.keras.Input((3, 4)), layers.GRU(2, recurrent_activation=kb.quantizers.SteSign())]
     ),
-    "sign": symbolic_sign,
+    "sign": symbolic(tf.sign),
+    "sign of NumPy": symbolic(tf.experimental.numpy.sign),
+    "round": symbolic(tf.round),
+    "where": symbolic(lambda x: tf.where(x >= 0, 1.0, -1.0)),
+    "cast": symbolic(lambda x: 2 * tf.cast(x >= 0, tf.float32) - 1),
+    "activation sign": with_activation(tf.sign),
+    "activation of TensorFlow": with_activation(tf.abs),
+    "activation of the backend": with_activation(tf.keras.backend.sign),
+    "shared by models": shared_between(
+        lambda layer: tf.keras.Sequential([layer], name="a"),
+        lambda layer: tf.keras.Sequential([layer], name="b"),
+    ),
+    "shared with a wrapper": shared_between(layers.TimeDistributed, lambda layer: layer),
     "subclassed": networks.subclassed,
     "subclassed inside": lambda: tf.keras.Sequential(
         [tf.keras.Input((10, 10, 3)), networks.Subclassed()]

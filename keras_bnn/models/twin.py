@@ -1,6 +1,9 @@
 """The float network that a binary one is compared with."""
 
-from keras_bnn._keras import keras, larq
+import itertools
+from collections import defaultdict
+
+from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
 
 _ONLY_OF_BINARY_LAYERS = (
@@ -12,6 +15,8 @@ _ONLY_OF_BINARY_LAYERS = (
     "pointwise_quantizer",
     "weight_scale",
 )
+# Of operations on symbolic tensors, beside those whose values are true or false.
+_STEPS = ("sign", "round", "rint", "floor", "ceil")
 _LARQ_FUNCTIONS = "larq.quantizers"
 _KERNEL_CONSTRAINTS = ("depthwise_constraint", "kernel_constraint", "pointwise_constraint")
 
@@ -30,6 +35,7 @@ def float_twin(model):
     | a quantizer as `activation` of any layer       | `"relu"`                                 |
     | `TimeDistributed(layer)`                       | the same around each of layer's parts    |
     | a Sequential or functional model inside        | its twin                                 |
+    | a `Normalization` that has been adapted        | one with the same mean and variance      |
     | any other layer of Keras                       | a fresh one with the same arguments      |
 
     Args:
@@ -42,7 +48,9 @@ def float_twin(model):
 
     Raises:
         InputError: If the model is subclassed, or holds a layer whose class is neither Keras' nor
-            one of those above (a `Lambda` too: its code may contain a sign).
+            one of those above (a `Lambda` too: its code may contain a sign), an operation that
+            signs are made of (`tf.sign`, or a comparison as in `tf.where(x >= 0, 1.0, -1.0)`), or
+            a layer that two models inside of it share.
 
     >>> model = keras.Sequential([
     ...     keras.layers.Dense(4, input_shape=(3,)),
@@ -54,7 +62,26 @@ def float_twin(model):
     if not isinstance(model, keras.Model):
         kind = type(model).__name__
         raise InputError(f"float_twin got an object of class {kind}, expected a Keras 2 model.")
+    _refuse_layers_of_two_holders(model)
     return _twin(model, f"{model.name}_float")
+
+
+def _refuse_layers_of_two_holders(model) -> None:
+    """Raises where models or wrappers share a layer, since each would get one of its own."""
+    kinds = (keras.Model, keras.layers.Wrapper)
+    holders = defaultdict(list)
+    for holder in {id(part): part for part in (model, *model.submodules)}.values():
+        if isinstance(holder, kinds):
+            for layer in holder._flatten_layers(recursive=False, include_self=False):
+                if layer.weights or not layer.built:
+                    holders[layer].append(holder.name)
+    for layer, names in holders.items():
+        if len(names) > 1:
+            raise InputError(
+                f"{layer.name}: float_twin cannot keep a layer shared that is part of "
+                f"{' and of '.join(names)}. Make a model of it that both call, or build the float "
+                "twin by hand."
+            )
 
 
 def _twin(model, name: str):
@@ -67,9 +94,23 @@ def _twin(model, name: str):
         )
     # First, since Keras cannot serialize every layer that is refused here.
     parts = [_parts(layer) for layer in model.layers]
+    _rename_new(parts, {layer.name for layer in model.layers})
     config = model.get_config()
     entries = _sequential if isinstance(model, keras.Sequential) else _functional
-    return type(model).from_config({**config, "name": name, "layers": entries(parts, config)})
+    return type(model).from_config(
+        {**config, "name": name, "layers": entries(parts, config)},
+        # Keras itself does not find all of its layers by their names.
+        custom_objects={type(part).__name__: type(part) for of_layer in parts for part in of_layer},
+    )
+
+
+def _rename_new(parts: list[list], taken: set[str]) -> None:
+    """Numbers new layers that would have the name of another."""
+    for *new, _ in parts:
+        for part in new:
+            names = itertools.chain([part.name], (f"{part.name}_{i}" for i in itertools.count(2)))
+            part._name = next(name for name in names if name not in taken)
+            taken.add(part.name)
 
 
 def _sequential(parts: list[list], config: dict) -> list[dict]:
@@ -109,7 +150,7 @@ def _parts(layer) -> list:
         before = [_in_place_of(quantizer, f"{layer.name}_relu")] if quantizer else []
         return [*before, _float_layer(layer)]
     _check_translatable(layer)
-    return [type(layer).from_config(_with_float_activation(layer))]
+    return [type(layer).from_config({**_with_float_activation(layer), **_statistics(layer)})]
 
 
 def _in_place_of(quantizer, name: str):
@@ -133,12 +174,30 @@ def _with_float_activation(layer) -> dict:
         return layer.get_config()
     if isinstance(activation, larq.quantizers.Quantizer) or _module(activation) == _LARQ_FUNCTIONS:
         return {**layer.get_config(), "activation": "relu"}
-    if not _module(activation).startswith(("tf_keras.", "tensorflow.")):
+    if not _is_activation_of_keras(activation):
         raise InputError(
             f"{layer.name}: float_twin cannot tell whether the activation {activation!r} is a "
             "quantizer. Use a function of keras.activations or a keras_bnn quantizer."
         )
     return layer.get_config()
+
+
+def _is_activation_of_keras(activation) -> bool:
+    if not _module(activation).startswith(("tf_keras.", "tensorflow.")):
+        return False
+    try:
+        keras.activations.deserialize(keras.activations.serialize(activation))
+    # What Keras raises for functions of TensorFlow that it has no name for, as tf.sign.
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _statistics(layer) -> dict:
+    """What `layer` has learnt of the data without training, as its arguments."""
+    if not isinstance(layer, keras.layers.Normalization) or not getattr(layer, "count", 0):
+        return {}
+    return {"mean": layer.adapt_mean.numpy(), "variance": layer.adapt_variance.numpy()}
 
 
 def _check_translatable(layer) -> None:
@@ -147,11 +206,16 @@ def _check_translatable(layer) -> None:
     inner = [part for part in layer.submodules if isinstance(part, keras.layers.Layer)]
     for part in (layer, *(part for part in inner if part is not activation)):
         # The code of a Lambda is the user's, so a sign could hide in it.
-        if not _is_of_keras(part) or isinstance(part, keras.layers.Lambda) or _is_sign(part):
+        if not _is_of_keras(part) or isinstance(part, keras.layers.Lambda):
             raise InputError(
                 f"{layer.name}: float_twin cannot translate the class {type(part).__name__}, only "
                 "Keras' own layers, and those of keras_bnn.layers and larq.layers. Replace the "
                 "layer, or build the float twin by hand."
+            )
+        if _is_step(part):
+            raise InputError(
+                f"{layer.name}: float_twin cannot translate tf.{part.symbol}, of which signs are "
+                "made. Use a keras_bnn quantizer as the layer, or build the float twin by hand."
             )
 
 
@@ -159,9 +223,13 @@ def _is_of_keras(layer) -> bool:
     return type(layer).__module__.startswith("tf_keras.")
 
 
-def _is_sign(layer) -> bool:
-    """Whether `layer` is `tf.sign` called on a symbolic tensor."""
-    return "math.sign" in str(getattr(layer, "symbol", ""))
+def _is_step(layer) -> bool:
+    """Whether `layer` is an operation on symbolic tensors whose values change in steps."""
+    symbol = getattr(layer, "symbol", None)
+    if symbol is None:
+        return False
+    outputs = [tensor for node in layer.inbound_nodes for tensor in tf.nest.flatten(node.outputs)]
+    return symbol.rpartition(".")[2] in _STEPS or any(x.dtype == tf.bool for x in outputs)
 
 
 def _module(function) -> str:
