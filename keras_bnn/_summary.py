@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from keras_bnn import bits
 from keras_bnn._keras import keras, larq
-from keras_bnn.probe import BinaryKernel, LayerUse, probe, quantized_kernels
+from keras_bnn.probe import BinaryKernel, LayerUse, kernels, own_weights, probe, quantized_kernels
 from keras_bnn.signature import signature_of
 from keras_bnn.tables import aligned
 
@@ -29,7 +29,7 @@ class LayerSummary:
         weight_bits: Of its kernel: 1 where a channel has two values, 32 where it is real, else
             what its quantizer says.
         input_bits: 1 where only ±1 reaches its product, else 32.
-        parameters: Weights, with bias.
+        parameters: Its own weights, with bias, without those of layers inside of it.
         binary_macs, float_macs: Multiply-accumulates for one sample over all calls. They are
             binary where both sides are.
         kernel_bytes: Of its kernel in the exported file.
@@ -136,14 +136,21 @@ def summary(model) -> Summary:
     (1, 1, 132, 32)
     """
     batch = signature_of(model).specs[0].shape[0] or _BATCH
-    uses = [use for use in probe(model, batch) if _kernels(use)]
+    cells = _in_recurrent_layers(model)
+    uses = [use for use in probe(model, batch) if id(use.layer) not in cells]
     layers = [_layer(use, batch) for use in uses]
-    weights = sum(math.prod(kernel.shape) for use in uses for kernel in _kernels(use).values())
+    weights = sum(math.prod(kernel.shape) for use in uses for kernel in kernels(use.layer).values())
     return Summary(model.name, layers, model.count_params(), 4 * weights)
 
 
+def _in_recurrent_layers(model) -> set[int]:
+    # Keras calls a cell once more than there are steps, or not at all.
+    recurrent = [part for part in model.submodules if isinstance(part, keras.layers.RNN)]
+    return {id(cell) for layer in recurrent for cell in layer.submodules}
+
+
 def _layer(use: LayerUse, batch: int) -> LayerSummary:
-    macs = {name: _macs(use, kernel) // batch for name, kernel in _kernels(use).items()}
+    macs = {name: _macs(use, kernel) // batch for name, kernel in kernels(use.layer).items()}
     binary = _binary_kernel(use) if use.binary_input else None
     # What reaches the pointwise kernel of a separable layer is the depthwise product, so real.
     binary_macs = macs[binary] if binary else 0
@@ -154,22 +161,16 @@ def _layer(use: LayerUse, batch: int) -> LayerSummary:
         output_shape=use.output_shapes[0][1:],
         weight_bits=max(_weight_bits(use, name) for name in macs),
         input_bits=1 if use.binary_input else 32,
-        parameters=use.layer.count_params(),
+        parameters=sum(math.prod(weight.shape) for weight in own_weights(use.layer)),
         binary_macs=binary_macs,
         float_macs=sum(macs.values()) - binary_macs,
         kernel_bytes=_kernel_bytes(use, binary is not None),
     )
 
 
-def _kernels(use: LayerUse) -> dict:
-    """Its kernels by the last part of their names, as `quantized_kernels` has them."""
-    named = {weight.name.split("/")[-1].split(":")[0]: weight for weight in use.layer.weights}
-    return {name: weight for name, weight in named.items() if "kernel" in name}
-
-
 def _binary_kernel(use: LayerUse) -> str | None:
     """The name of the kernel that multiplies its input, if that one is binary."""
-    name = next(iter(_kernels(use)))
+    name = next(iter(kernels(use.layer)))
     is_binary = name in quantized_kernels(use.layer) and BinaryKernel.of(use.layer) is not None
     return name if is_binary else None
 
@@ -191,13 +192,17 @@ def _macs(use: LayerUse, kernel) -> int:
     if isinstance(layer, _LOCAL):
         # Every position has weights of its own.
         return weights * sum(shape[0] for shape in use.output_shapes)
+    if isinstance(layer, keras.layers.EinsumDense):
+        labels, outputs = layer.equation.partition(",")[2].split("->")
+        summed = [n for label, n in zip(labels, kernel.shape, strict=True) if label not in outputs]
+        return math.prod(summed) * sum(map(math.prod, use.output_shapes))
     shapes = use.input_shapes if isinstance(layer, _TRANSPOSED) else use.output_shapes
     axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
     return weights * sum(math.prod(shape) // shape[axis] for shape in shapes)
 
 
 def _kernel_bytes(use: LayerUse, is_binary: bool) -> int:
-    layer, shapes = use.layer, [kernel.shape for kernel in _kernels(use).values()]
+    layer, shapes = use.layer, [kernel.shape for kernel in kernels(use.layer).values()]
     becomes_1bit = (
         is_binary
         and isinstance(layer, _1BIT)

@@ -89,8 +89,7 @@ class LayerUse:
     @property
     def kernel_shape(self) -> tuple[int, ...]:
         """The shape of its largest kernel."""
-        kernels = [weight for weight in self.layer.weights if _is_kernel(weight)]
-        return tuple(max((tuple(kernel.shape) for kernel in kernels), key=math.prod))
+        return max((tuple(each.shape) for each in kernels(self.layer).values()), key=math.prod)
 
     @property
     def is_quantized(self) -> bool:
@@ -137,19 +136,20 @@ def is_quantized(weight) -> bool:
     )
 
 
-def quantized_kernels(layer) -> dict:
-    """The quantized kernels of `layer` by the last part of their names (larq allows several)."""
+def kernels(layer) -> dict:
+    """The kernels that `layer` holds itself, by the last part of their names."""
+    # A layer of any other kind may have "kernel" in its own name.
+    named = {last_name(weight): weight for weight in own_weights(layer)}
     return {
-        last_name(weight): weight
-        for weight in own_weights(layer)
-        if _is_kernel(weight) and is_quantized(weight)
+        name: weight
+        for name, weight in named.items()
+        if name == "kernel" or name.endswith("_kernel")
     }
 
 
-def _is_kernel(weight) -> bool:
-    # A layer of any other kind may have "kernel" in its own name.
-    name = last_name(weight)
-    return name == "kernel" or name.endswith("_kernel")
+def quantized_kernels(layer) -> dict:
+    """Those of its `kernels` that are quantized (larq allows several)."""
+    return {name: weight for name, weight in kernels(layer).items() if is_quantized(weight)}
 
 
 def quantized_values(variable) -> np.ndarray:
@@ -159,13 +159,11 @@ def quantized_values(variable) -> np.ndarray:
 
 
 def layers_with_kernels(model) -> list[keras.layers.Layer]:
-    """The innermost layers of `model` that hold a kernel, each once."""
+    """The layers of `model` that hold a kernel themselves, each once."""
     return [
         layer
         for layer in model.submodules
-        if isinstance(layer, keras.layers.Layer)
-        and any(_is_kernel(weight) for weight in layer.weights)
-        and (isinstance(layer, larq.layers_base.BaseLayer) or not _inner_layers(layer))
+        if isinstance(layer, keras.layers.Layer) and kernels(layer)
     ]
 
 
@@ -179,15 +177,15 @@ def probe(model, batch: int = 2) -> list[LayerUse]:
     Open heights, widths and lengths are taken as 32.
 
     Raises:
-        InputError: If the model is not built, or a recurrent layer has a quantized kernel that is
-            used where this cannot look.
+        InputError: If the model is not built, a recurrent layer has a quantized kernel that is used
+            where this cannot look, or a layer is channels_first and this machine has only a CPU.
     """
     signature = signature_of(model)
     uses = _label(list(layers_with_kernels(model)))
     order = itertools.count()
     calls = {use.layer: _recording(use, order) for use in uses}
     inputs = [tf.constant(array) for array in signature.random_inputs(batch, _SEED)]
-    with replaced_calls(calls), inner_functions_inlined():
+    with replaced_calls(calls), inner_functions_inlined(), _channels_first_explained(model):
         model(signature.pack(inputs), training=False)
     _refuse_bypassed_cells(model, [use.layer for use in uses if not use.input_shapes])
     used = [use for use in uses if use.input_shapes]
@@ -252,12 +250,32 @@ def inner_functions_inlined() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _channels_first_explained(model) -> Iterator[None]:
+    """Says in one line what TensorFlow's kernels for CPUs refuse."""
+    try:
+        yield
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+        for layer in model.submodules:
+            if getattr(layer, "data_format", None) == "channels_first":
+                raise InputError(
+                    f"{layer.name} ({type(layer).__name__}) is channels_first, which TensorFlow "
+                    "cannot compute on this machine. Build the model with "
+                    "data_format='channels_last', or use a machine with a GPU."
+                ) from error
+        raise
+
+
+@contextlib.contextmanager
 def replaced_calls(calls: dict) -> Iterator[None]:
     """Replaces the `call` of layer objects (not of their classes) while the block runs."""
+    # Some have one of the user's already.
+    before = {layer: layer.__dict__.get("call") for layer in calls}
     try:
         for layer, call in calls.items():
             layer.__dict__["call"] = call
         yield
     finally:
-        for layer in calls:
+        for layer, call in before.items():
             layer.__dict__.pop("call", None)
+            if call is not None:
+                layer.__dict__["call"] = call

@@ -66,7 +66,60 @@ def test_both_kernels_of_a_cell_that_is_called_are_seen():
     assert use.is_quantized
     assert not use.binary_input
     assert list(quantized_kernels(use.layer)) == ["kernel", "recurrent_kernel"]
-    assert kb.summary(model).layers[0].weight_bits == 1
+    assert kb.summary(model).layers == []
+
+
+class _Own(layers.Layer):
+    """Has a kernel of its own, and a layer inside that has another."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 5))
+        self.inner = BinaryDense(2, name="inner")
+        self.norm = layers.BatchNormalization()
+
+    def call(self, inputs):
+        return self.norm(self.inner(inputs @ self.kernel))
+
+
+def test_a_kernel_beside_inner_layers_is_seen():
+    model = tf.keras.Sequential([tf.keras.Input((4,)), _Own(name="own")])
+    own, inner = kb.summary(model).layers
+    assert (own.name, own.float_macs, own.kernel_bytes, own.parameters) == ("own", 20, 80, 20)
+    assert (inner.name, inner.binary_macs, inner.parameters) == ("inner", 10, 10)
+
+
+def test_a_call_of_the_users_own_is_put_back():
+    model = tf.keras.Sequential([tf.keras.Input((4,)), BinaryDense(3)])
+    (layer,) = model.layers
+    original, calls = layer.call, []
+
+    def counting(inputs):
+        calls.append(inputs)
+        return original(inputs)
+
+    layer.call = counting
+    probe(model)
+    model(tf.ones((1, 4)))
+    assert len(calls) == 2
+    assert layer.call is counting
+
+
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="a GPU computes channels first"
+)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(4, 3, data_format="channels_first", name="first"),
+        layers.MaxPool2D(data_format="channels_first", name="first"),
+    ],
+    ids=["conv", "pool"],
+)
+def test_channels_first_on_a_cpu_is_one_line(layer):
+    model = tf.keras.Sequential([tf.keras.Input((2, 6, 6)), layer])
+    with pytest.raises(InputError, match=r"first .*channels_first.*'channels_last'") as error:
+        kb.summary(model)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

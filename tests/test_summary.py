@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 import keras_bnn as kb
+from keras_bnn._summary import _layer
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
+from keras_bnn.probe import LayerUse
 
 layers = tf.keras.layers
 
@@ -145,6 +147,38 @@ def test_layers_with_unusual_positions():
         "local": 20 * 3 * 6 * 2,
         "rows": 20 * 2 * 4,
     }
+
+
+def test_heads_of_attention_are_no_positions():
+    inputs = tf.keras.Input((10, 32))
+    attention = layers.MultiHeadAttention(4, 8)(inputs, inputs)
+    model = tf.keras.Model(inputs, layers.EinsumDense("...x,xy->...y", 6)(attention))
+    macs = [s.float_macs for s in kb.summary(model).layers]
+    # Query, key and value from 32 channels to 4 heads of 8, and back.
+    assert macs == [*[10 * 32 * 4 * 8] * 4, 10 * 32 * 6]
+
+
+def test_channels_first_counts_the_same():
+    # As a GPU would have it called: a CPU has no kernels for it.
+    layer = BinaryConv2D(8, 3, groups=2, data_format="channels_first")
+    layer.build((None, 4, 7, 6))
+    summed = _layer(LayerUse(layer, "c", [(2, 4, 7, 6)], [(2, 8, 5, 4)], (-1.0, 1.0)), 2)
+    assert summed.binary_macs == 5 * 4 * 3 * 3 * 2 * 8
+    assert summed.kernel_bytes == 4 * 3 * 3 * 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.ConvLSTM2D(8, 3), (5, 6, 6, 2)),
+        (layers.TimeDistributed(layers.LSTM(3)), (5, 6, 2)),
+        (layers.RNN(layers.GRUCell(3)), (5, 6)),
+    ],
+    ids=["convolutional", "wrapped", "cell"],
+)
+def test_recurrent_layers_are_not_listed(layer, shape):
+    inputs = tf.keras.Input(shape)
+    assert kb.summary(tf.keras.Model(inputs, layer(inputs))).layers == []
 
 
 def test_shared_layers_count_each_call_and_names_only_kernels():
