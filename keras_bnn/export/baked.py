@@ -48,6 +48,7 @@ class Baked:
         output_names: The names of its outputs.
         layers: Its quantized layers, in the order of its calls.
         run: Runs the original model on flat inputs and returns its flat outputs.
+        misbaked: Runs the original model on flat inputs, and names where baking changed it.
     """
 
     graph: TracedGraph
@@ -55,6 +56,7 @@ class Baked:
     output_names: tuple[str, ...]
     layers: list[QuantizedLayer]
     run: Callable[[list[np.ndarray]], list[np.ndarray]]
+    misbaked: Callable[[list[np.ndarray]], list[str]]
 
     @property
     def input_names(self) -> tuple[str, ...]:

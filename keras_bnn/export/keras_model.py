@@ -28,6 +28,9 @@ from keras_bnn.probe import (
 )
 from keras_bnn.signature import Signature, output_names, signature_of
 
+# Of a sum of thousands of terms in float32, relative to the largest of its kind.
+_ROUNDING = 1e-4
+
 
 def bake_keras_model(model) -> Baked:
     """Traces a Keras model."""
@@ -57,7 +60,8 @@ def bake_keras_model(model) -> Baked:
     # The rules see a flat graph.
     with replaced_calls(calls), inner_functions_inlined():
         function = tf.function(serve, autograph=False).get_concrete_function(*specs)
-    return Baked(TracedGraph(function), signature, names, layers, _runner(model, signature))
+    run = _runner(model, signature)
+    return Baked(TracedGraph(function), signature, names, layers, run, _checker(run, calls))
 
 
 def _quantized_layer(use: LayerUse) -> QuantizedLayer:
@@ -83,6 +87,41 @@ def _runner(model, signature: Signature) -> Callable:
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
     return run
+
+
+def _checker(run: Callable, calls: dict) -> Callable:
+    """Compares each baked layer with the layer itself, on what reaches it in the model.
+
+    Their sums can differ by rounding, and a sign after them then differs wherever a sum is 0, so
+    the outputs of the whole model would say little.
+    """
+
+    def misbaked(arrays: list[np.ndarray]) -> list[str]:
+        wrong: dict[str, None] = {}
+        comparing = {layer: _comparing(layer, calls[layer], wrong) for layer in calls}
+        with replaced_calls(comparing), inner_functions_inlined():
+            run(arrays)
+        return [f"{name} computes something else when it is baked." for name in wrong]
+
+    return misbaked
+
+
+def _comparing(layer, baked: Callable, wrong: dict[str, None]) -> Callable:
+    original = layer.call
+
+    def call(inputs, *args, **kwargs):
+        outputs = original(inputs, *args, **kwargs)
+        activation, layer.activation = layer.activation, None
+        try:
+            one, other = original(inputs, *args, **kwargs), baked(inputs)
+        finally:
+            layer.activation = activation
+        size = tf.reduce_max(tf.abs(one))
+        if not tf.reduce_all(tf.abs(one - other) <= _ROUNDING * size):
+            wrong[layer.name] = None
+        return outputs
+
+    return call
 
 
 def _baked_call(layer, kernel: BinaryKernel) -> Callable:

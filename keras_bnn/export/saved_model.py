@@ -42,13 +42,22 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
 
     traced = tf.function(serve, autograph=False).get_concrete_function(*specs.values())
     graph = TracedGraph(traced)
+    read = graph.copy()
     kernels.apply(graph)
     signature = Signature(list(specs.values()), tuple(specs))
 
     def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
         return [output.numpy() for output in call(map(tf.constant, arrays))]
 
-    return Baked(graph, signature, names, _layers(graph, signature), run)
+    def misread(arrays: list[np.ndarray]) -> list[str]:
+        results = read.to_module().serve(*map(tf.constant, arrays)).values()
+        return [
+            f"{name} is something else as it was read."
+            for name, expected, result in zip(names, run(arrays), results, strict=True)
+            if np.abs(expected - result.numpy()).max() > 1e-4 * np.abs(expected).max()
+        ]
+
+    return Baked(graph, signature, names, _layers(graph, signature), run, misread)
 
 
 def _load(path: Path):

@@ -50,26 +50,32 @@ def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
                 if kernel.holds(graph.value(product.inputs[1]))
             }
             before.setdefault(source.name, set()).update(tensors - {None})
-    packed = _packed_tensors(file)
+    channels = _packed_channels(file)
     cuts = []
     for sign in graph.of(SIGN):
-        if not any(graph.consumers(sign.name)):
-            continue
-        channels = sign.outputs[0].shape[-1]
-        # What no binary product reads can be any of the packed tensors.
-        candidates = before.get(sign.name, packed)
-        cuts.append(Cut(sign, tuple(sorted(candidates)), channels))
+        if any(graph.consumers(sign.name)):
+            count = sign.outputs[0].shape[-1]
+            # What no binary product reads can be any of the packed tensors.
+            candidates = before.get(sign.name, set(channels))
+            fitting = [tensor for tensor in candidates if channels.get(tensor) == count]
+            cuts.append(Cut(sign, tuple(sorted(fitting)), count))
     return cuts
 
 
-def _packed_tensors(file: Graph) -> set[int]:
-    return {
-        tensor
-        for operator in file.operators
-        if operator.name in ("LceQuantize", "LceBconv2d", "LceBMaxPool2d")
-        for tensor in operator.outputs
-        if file.tensor(tensor).type == "int32"
-    }
+def _packed_channels(file: Graph) -> dict[int, int]:
+    """The packed tensors of the file, and how many channels each of them holds."""
+    channels: dict[int, int] = {}
+    for operator in file.operators:
+        (output, *_), source = operator.outputs, operator.inputs[0]
+        if file.tensor(output).type != "int32":
+            continue
+        if operator.name == "LceQuantize":
+            channels[output] = file.tensor(source).shape[-1]
+        elif operator.name == "LceBconv2d":
+            channels[output] = file.tensor(operator.inputs[1]).shape[0]
+        elif operator.name == "LceBMaxPool2d" and source in channels:
+            channels[output] = channels[source]
+    return channels
 
 
 def _packed_input(file: Graph, kernel: StoredKernel) -> int | None:
