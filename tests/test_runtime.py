@@ -108,6 +108,14 @@ def lce_without_options():
     return data.replace(b"padding\0", b"paddimg\0")
 
 
+def packed_output_around_true_zeros():
+    """LCE's reference kernel ends the process here."""
+    words, kernel = bits.pack(np.ones((1, 8, 8, 64))), bits.pack(np.ones((64, 3, 3, 64)))
+    options = {"channels_in": 64, "padding": "same", "pad_values": 0}
+    threshold = np.zeros(64, np.int32)
+    return single_operator.bconv2d(words, kernel, words, threshold=threshold, **options)
+
+
 def bad_utf8():
     return one_operator("RELU").replace(b"t0", b"\xfft")
 
@@ -120,6 +128,7 @@ def bad_utf8():
         (lambda: one_operator("CONV_2D"), "LiteRT"),
         (bad_utf8, "LiteRT"),
         (lce_without_options, "LCE"),
+        (packed_output_around_true_zeros, r"LCE \(default\)"),
     ],
 )
 def test_what_an_engine_refuses_is_one_line(data, engine):

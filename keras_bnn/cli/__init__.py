@@ -2,7 +2,7 @@
 
 Every command prints for people, or with `--json` one JSON object on standard output and nothing
 else. Progress and warnings go to standard error. Exit status: 0 done, 1 the answer is no, 2 the
-input was wrong.
+input was wrong, 130 interrupted.
 """
 
 import functools

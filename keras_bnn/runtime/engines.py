@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_bnn.errors import InputError
-from keras_bnn.tflite.graph import Graph
+from keras_bnn.tflite.graph import Graph, Operator
 
 # Larq Compute Engine's kernels for LceBconv2d. The reference kernel is right for every operator
-# but refuses true-zero padding of an odd number of channels; the others are wrong where such
-# padding meets a map smaller than the kernel, and the default one refuses groups.
+# but refuses true-zero padding of an odd number of channels and ends the process where such padding
+# meets packed output; the others are wrong where it meets a map smaller than the kernel, and the
+# default one refuses groups.
 LCE_KERNELS = {
     "reference": {"use_reference_bconv": True},
     "default": {},
@@ -149,12 +150,20 @@ def _check_batch(graph: Graph) -> None:
 
 
 def _reference_refuses(graph: Graph) -> bool:
-    """Whether true zeros surround an odd number of channels somewhere."""
+    """Whether true zeros surround an odd number of channels somewhere, or make packed output.
+
+    Of the latter the reference kernel does not say so, but reads what is not there; the default
+    one refuses it.
+    """
     return any(
         operator.name == "LceBconv2d"
         # What an operator lacks, LCE reads as 0.
         and operator.options.get("padding", 0) == 0
         and operator.options.get("pad_values", 0) == 0
-        and operator.options.get("channels_in", 0) % 2
+        and (operator.options.get("channels_in", 0) % 2 or _is_packed(graph, operator))
         for operator in graph.operators
     )
+
+
+def _is_packed(graph: Graph, operator: Operator) -> bool:
+    return any(graph.tensor(output).type == "int32" for output in operator.outputs)
