@@ -1,11 +1,15 @@
 """What LCE's converter writes although not all of its kernels, or none, compute it rightly."""
 
+from collections.abc import Iterator
+
+from keras_bnn.bits import words_for
 from keras_bnn.errors import InputError
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite.graph import Graph, Operator
 
 _SAME, _ZEROS = 0, 0
+_KERNELS = {"default", "indirect", "reference"}
 
 
 def check_graph(graph: TracedGraph) -> None:
@@ -32,56 +36,63 @@ def notes_on(graph: Graph) -> list[str]:
     """What some of LCE's kernels refuse or compute wrongly in this file.
 
     Raises:
-        InputError: If none of them computes an operator of it rightly.
+        InputError: If none of them computes all of it rightly, or it holds operators that nothing
+            runs.
     """
-    notes = []
+    notes: list[str] = []
+    useless: set[str] = set()
     for operator in graph.operators:
         if operator.name == "LceBconv2d":
-            notes += _notes_on(graph, operator)
+            for kernels, note in _limits_of(graph, operator):
+                useless |= kernels
+                notes.append(note)
         elif isinstance(operator.options, bytes):
             raise InputError(
                 f"The converter has no form of TensorFlow's operation {operator.name}, so nothing "
                 "could run the file: compute it outside the model."
             )
+    if useless == _KERNELS:
+        raise InputError(f"None of LCE's kernels computes this model rightly: {' '.join(notes)}")
     return notes
 
 
-def _notes_on(graph: Graph, operator: Operator) -> list[str]:
+def _limits_of(graph: Graph, operator: Operator) -> Iterator[tuple[set[str], str]]:
+    """The kernels that cannot run a binary convolution rightly, and a sentence about it."""
     name, options = graph.tensor(operator.outputs[0]).name, operator.options
     channels, words = options["channels_in"], graph.tensor(operator.inputs[1]).shape[3]
-    notes = []
-    if words != -(-channels // 32):
-        notes.append(
-            f"{name} has groups: LCE's default kernel refuses it, its indirect and reference "
-            "kernels run it."
+    if words != words_for(channels):
+        yield (
+            {"default"},
+            (
+                f"{name} has groups: LCE's default kernel refuses it, its indirect and reference "
+                "kernels run it."
+            ),
         )
     if options["padding"] != _SAME or options["pad_values"] != _ZEROS:
-        return notes
+        return
     if graph.tensor(operator.outputs[0]).type == "int8":
-        raise InputError(
-            f"{name} pads with zeros and has int8 outputs, which LCE cannot run: set "
-            "pad_values=1.0."
+        yield (
+            _KERNELS,
+            f"{name} pads with zeros and has int8 outputs, which none can: set pad_values=1.0.",
         )
     size, span = _map_and_kernel(graph, operator)
-    smaller = any(0 < a < b for a, b in zip(size, span, strict=True))
-    if smaller and channels % 2:
-        raise InputError(
-            f"{name} pads a map of {_text(size)} with zeros for a kernel of {_text(span)} over "
-            f"{channels} channels, an odd number, which none of LCE's kernels computes rightly: "
-            "set pad_values=1.0."
+    if any(0 < a < b for a, b in zip(size, span, strict=True)):
+        yield (
+            {"default", "indirect"},
+            (
+                f"{name} pads a map of {_text(size)}, smaller than its kernel of {_text(span)}, with "
+                "zeros: LCE's default and indirect kernels compute that wrongly, its reference kernel "
+                "rightly. pad_values=1.0 is right on all."
+            ),
         )
-    if smaller:
-        notes.append(
-            f"{name} pads a map of {_text(size)}, smaller than its kernel of {_text(span)}, with "
-            "zeros: LCE's default and indirect kernels compute that wrongly, its reference kernel "
-            "rightly. pad_values=1.0 is right on all."
+    if channels % 2:
+        yield (
+            {"reference"},
+            (
+                f"{name} pads an odd number of channels ({channels}) with zeros: LCE's reference "
+                "kernel refuses that, its default kernel runs it. pad_values=1.0 runs on all."
+            ),
         )
-    elif channels % 2:
-        notes.append(
-            f"{name} pads an odd number of channels ({channels}) with zeros: LCE's reference "
-            "kernel refuses that, its default kernel runs it. pad_values=1.0 runs on all."
-        )
-    return notes
 
 
 def _map_and_kernel(graph: Graph, operator: Operator) -> tuple[tuple[int, int], tuple[int, int]]:

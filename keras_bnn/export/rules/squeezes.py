@@ -12,21 +12,10 @@ import numpy as np
 from keras_bnn._keras import tf
 from keras_bnn.export.rules.binary_products import PADS, follows_product
 from keras_bnn.export.rules.geometry import pad_amounts
-from keras_bnn.export.traced import SIGN, Node, TracedGraph
+from keras_bnn.export.traced import Node, TracedGraph
 
 # Work on each value by itself, with constants per channel.
-_ELEMENTWISE = (
-    "AddV2",
-    "BiasAdd",
-    "Maximum",
-    "Minimum",
-    "Mul",
-    "RealDiv",
-    "Relu",
-    "Relu6",
-    "Sub",
-    SIGN,
-)
+_ELEMENTWISE = ("AddV2", "BiasAdd", "Maximum", "Minimum", "Mul", "RealDiv", "Relu", "Relu6", "Sub")
 _BETWEEN = (*_ELEMENTWISE, "MaxPool", *PADS)
 
 
