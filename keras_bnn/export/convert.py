@@ -30,7 +30,9 @@ def convert(
     """
     module = graph.to_module()
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=module.serve)
+        # TensorFlow cannot save the gradients of imported functions, and nobody needs them.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, folder, signatures=module.serve, options=options)
         with _errors_of_converter():
             data = _lce.convert_saved_model(folder)
     model = file.read(data)

@@ -179,7 +179,7 @@ class ErrorBounds:
     def _function(self, node: Node, _: int) -> str:
         slope, rounds = _FUNCTIONS[node.op]
         own = _FUNCTION * _UNIT if rounds else 0.0
-        return self._of_one(node, lambda x, d, y: slope * d + own * (tf.abs(y) + own))
+        return self._of_one(node, lambda x, d, y: slope * d + own * (tf.abs(y) + 1.0))
 
     def _smooth(self, node: Node, _: int) -> str:
         derivative = _DERIVATIVES[node.op]
@@ -314,7 +314,8 @@ class ErrorBounds:
 
     def _softmax(self, node: Node, _: int) -> str:
         def compute(_, d, y):
-            return y * (2.0 * tf.reduce_max(d, -1, keepdims=True) + _FUNCTION * _UNIT)
+            # TFLite's exponential function is exact to 2^-24, not to 2^-24 of a small result.
+            return y * 2.0 * tf.reduce_max(d, -1, keepdims=True) + _FUNCTION * _UNIT
 
         return self._of_one(node, compute)
 

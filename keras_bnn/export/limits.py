@@ -80,9 +80,9 @@ def _limits_of(graph: Graph, operator: Operator) -> Iterator[tuple[set[str], str
         yield (
             {"default", "indirect"},
             (
-                f"{name} pads a map of {_text(size)}, smaller than its kernel of {_text(span)}, with "
-                "zeros: LCE's default and indirect kernels compute that wrongly, its reference kernel "
-                "rightly. pad_values=1.0 is right on all."
+                f"{name} pads a map of {_text(size)} with zeros, smaller than its kernel of "
+                f"{_text(span)}: LCE's reference kernel is right there, its default and indirect "
+                "kernels are wrong. pad_values=1.0 is right on all."
             ),
         )
     if channels % 2:
