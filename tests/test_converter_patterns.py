@@ -84,6 +84,10 @@ def with_dead_channel():
     return model
 
 
+def ramp(shape):
+    return tf.reshape(tf.linspace(-2.0, 2.0, int(np.prod(shape))), shape)
+
+
 def bi_real_block(x):
     return conv()(layers.add([norm()(conv()(x)), x]))
 
@@ -131,8 +135,14 @@ ONE_BIT = {
         functional(squeeze_and_excite),
     ],
     "19 constants that are maps": lambda: [
-        chain(conv(), lambda x, shape=shape: x * tf.fill(shape, 0.7) + tf.fill(shape, 0.3))
-        for shape in ((1, 1, 1, 32), (8, 8, 32), (8, 8, 1), (1, 8, 32))
+        *(
+            chain(conv(), lambda x, shape=shape: x * ramp(shape) + ramp(shape))
+            for shape in ((1, 1, 1, 32), (8, 8, 32), (8, 8, 1), (1, 8, 32))
+        ),
+        # The converter finds the convolution behind a reshape, too.
+        chain(
+            BinaryConv1D(31, 3), lambda x: x + ramp((18, 31)), BinaryConv1D(8, 1), shape=(20, 32)
+        ),
     ],
     "20 constant minus convolution": lambda: [chain(conv(), lambda x: 0.5 - x)],
     "23 activation, zero padding": lambda: [

@@ -59,6 +59,11 @@ def test_a_saved_model_is_exported_1bit_and_verified(folder, tmp_path):
     assert verification.signs == 16 * (8 * 8 * 32 + 6 * 6 * 40)
 
 
+def test_the_commands_take_a_saved_model(run, folder, tmp_path):
+    assert run("export", folder, "-o", tmp_path / "m.tflite").status == 0
+    assert run("verify", folder, tmp_path / "m.tflite").status == 0
+
+
 def test_verify_sees_the_file_of_another_saved_model(folder, tmp_path):
     other = Module()
     other.second.assign(-other.second)

@@ -8,7 +8,9 @@ from keras_bnn.errors import InputError
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A .keras or .h5 file, or a SavedModel of Keras.")],
+    model: Annotated[
+        Path, typer.Argument(help="A .keras or .h5 file, or the folder of a SavedModel.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .tflite file to write.")],
     allow_float: Annotated[
         list[str] | None, typer.Option(help="A binary layer that may stay float; repeatable.")
@@ -32,13 +34,19 @@ def command(
     label_list = None if labels is None else _lines(labels)
     before = None if preprocessing is None else _preprocessing(preprocessing)
     quiet_import()
-    from keras_bnn import export, saving
+    from keras_bnn import export
+    from keras_bnn.cli import models
+    from keras_bnn.export.bake import bake
 
-    keras_model = saving.load_model(model, compile=False)
-    _check_quantized(model, keras_model)
+    baked = bake(models.load(model))
+    if not baked.layers:
+        raise InputError(
+            f"{model} has no binary layer, so nothing of it would be 1-bit: build it with "
+            "keras_bnn.layers, or call keras_bnn.export.to_tflite in Python to write it as it is."
+        )
     try:
         exported = export.to_tflite(
-            keras_model,
+            baked,
             out,
             allow_float=allow_float or (),
             labels=label_list,
@@ -56,17 +64,6 @@ def _check_suffix(out: Path) -> None:
     if out.suffix.lower() in (".keras", ".h5", ".hdf5"):
         raise InputError(
             f"The output {out} has the name of a Keras model, expected one that ends in .tflite."
-        )
-
-
-def _check_quantized(path: Path, model) -> None:
-    from keras_bnn.probe import LayerUse, layers_with_kernels
-
-    uses = [LayerUse(layer, layer.name) for layer in layers_with_kernels(model)]
-    if not any(use.is_quantized for use in uses):
-        raise InputError(
-            f"{path} has no binary layer, so nothing of it would be 1-bit: build it with "
-            "keras_bnn.layers, or call keras_bnn.export.to_tflite in Python to write it as it is."
         )
 
 

@@ -7,7 +7,7 @@ from keras_bnn.cli.output import Json, quiet, quiet_import, show
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="The Keras model that was exported.")],
+    model: Annotated[Path, typer.Argument(help="The model that was exported.")],
     file: Annotated[Path, typer.Argument(help="The .tflite file.")],
     inputs: Annotated[
         Path | None,
@@ -20,11 +20,12 @@ def command(
 
     samples = None if inputs is None else load_arrays(inputs)
     quiet_import()
-    from keras_bnn import export, saving
+    from keras_bnn import export
+    from keras_bnn.cli import models
 
-    keras_model = saving.load_model(model, compile=False)
+    loaded = models.load(model)
     with quiet():
-        verification = export.verify(keras_model, file, samples)
+        verification = export.verify(loaded, file, samples)
     show(verification.to_dict(), as_json, str(verification))
     if not verification.ok:
         raise typer.Exit(1)

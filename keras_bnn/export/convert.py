@@ -37,7 +37,8 @@ def convert(
             data = _lce.convert_saved_model(folder)
     model = file.read(data)
     _name(model, input_names, output_names)
-    _open_batch(model)
+    _open_reshapes(model)
+    _open_ports(model, graph)
     return file.write(model)
 
 
@@ -85,7 +86,21 @@ def _name(model: Model, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> No
     graph.outputs = [entry.tensorIndex for entry in signature.outputs]
 
 
-def _open_batch(model: Model) -> None:
+def _open_ports(model: Model, graph: TracedGraph) -> None:
+    """Says at inputs and outputs that their batch is open, where the model's is.
+
+    The converter says that it is 1.
+    """
+    subgraph = model.subgraphs[0]
+    references = [*(f"{name}:0" for name in graph.inputs), *graph.outputs]
+    for index, reference in zip([*subgraph.inputs, *subgraph.outputs], references, strict=True):
+        shape = graph.spec(reference).shape
+        if shape.rank and shape[0] is None:
+            tensor = subgraph.tensors[index]
+            tensor.shapeSignature = [-1 if n is None else n for n in shape]
+
+
+def _open_reshapes(model: Model) -> None:
     """Puts -1 for the batch into the target shapes of RESHAPE, where the converter wrote 1.
 
     With a 1 the file would run at batch 1 only. The first axis follows from the others, which

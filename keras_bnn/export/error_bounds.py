@@ -166,7 +166,7 @@ class ErrorBounds:
     def _pad(self, node: Node, index: int) -> str | None:
         if node.op == "PadV2":
             node = replace(node, inputs=list(node.inputs))
-            node.inputs[2] = self._result.variable(np.float32(0), f"{node.name}/exact")
+            node.inputs[2] = self._result.variable(np.zeros((), np.float32), f"{node.name}/exact")
         return self._same(node, slice(0, 1), index)
 
     def _cast(self, node: Node, _: int) -> str | None:

@@ -42,6 +42,7 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
 
     traced = tf.function(serve, autograph=False).get_concrete_function(*specs.values())
     graph = TracedGraph(traced)
+    _check_numbers(graph)
     read = graph.copy()
     kernels.apply(graph)
     signature = Signature(list(specs.values()), tuple(specs))
@@ -79,6 +80,14 @@ def _load(path: Path):
             "model.export writes it."
         )
     return loaded
+
+
+def _check_numbers(graph: TracedGraph) -> None:
+    for node in graph.of("Leaf"):
+        if node.value is not None and node.value.dtype.kind == "f" and np.isnan(node.value).any():
+            raise InputError(
+                f"{node.name} holds NaN, so training diverged: go back to weights from before that."
+            )
 
 
 def _layers(graph: TracedGraph, signature: Signature) -> list[QuantizedLayer]:

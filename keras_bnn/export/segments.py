@@ -44,12 +44,10 @@ def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
         if source.op in PADS:
             source = graph.producer(source.inputs[0])
         if source.op == SIGN and is_binary_product(graph, product):
-            tensors = {
-                _packed_input(file, kernel)
-                for kernel in stored
-                if kernel.holds(graph.value(product.inputs[1]))
-            }
-            before.setdefault(source.name, set()).update(tensors - {None})
+            signs = graph.value(product.inputs[1])
+            tensors = (_packed_input(file, kernel) for kernel in stored if kernel.holds(signs))
+            known = {tensor for tensor in tensors if tensor is not None}
+            before.setdefault(source.name, set()).update(known)
     channels = _packed_channels(file)
     cuts = []
     for sign in graph.of(SIGN):

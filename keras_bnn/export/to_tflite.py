@@ -86,7 +86,9 @@ def to_tflite(
     names and the order of the model's inputs and outputs, and takes any batch if the model does.
 
     Args:
-        model: A built Keras 2 model of layers of this package, of larq, and of Keras.
+        model: A built Keras 2 model of layers of this package, of larq, and of Keras. Or the folder
+            of a SavedModel, as Keras 3 writes it with `model.export(folder)`: its binary layers
+            are found in its graph, and inputs and outputs ordered by name.
         path: The file to write. It is replaced as a whole, or left as it was.
         allow_float: Names of binary layers that may stay float.
         labels: What each index of the output's last axis stands for; for several outputs a dict by

@@ -103,7 +103,7 @@ def verify(
     Inputs and outputs are matched by name, a single one whatever its name.
 
     Args:
-        model: The built Keras 2 model that was exported.
+        model: What was exported: a built Keras 2 model, or the folder of a SavedModel.
         path: The .tflite file.
         inputs: Samples, as `model.predict` takes them (an array, a list, or a dict by name).
             Without them, 16 random ones, of which half hold many exact ties.

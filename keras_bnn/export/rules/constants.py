@@ -18,7 +18,17 @@ _ARITHMETIC = {
     "Maximum": tf.maximum,
     "Minimum": tf.minimum,
 }
-_FUSED = (*_ARITHMETIC, "BiasAdd", "FusedBatchNormV3", "Relu", "Relu6")
+# The converter looks through reshapes, too.
+_FUSED = (
+    *_ARITHMETIC,
+    "BiasAdd",
+    "ExpandDims",
+    "FusedBatchNormV3",
+    "Relu",
+    "Relu6",
+    "Reshape",
+    "Squeeze",
+)
 
 
 def apply(graph: TracedGraph) -> bool:

@@ -60,21 +60,21 @@ def _twice(graph: TracedGraph, node: Node) -> str | None:
 def _selected(graph: TracedGraph, node: Node) -> str | None:
     """where(x >= t, c, -c), its mirror images, and the same with a strict comparison."""
     condition = graph.producer(node.inputs[0])
-    branches = [graph.constant(reference) for reference in node.inputs[1:]]
-    if any(branch is None for branch in branches) or len(condition.inputs) != 2:
+    first, second = (graph.constant(reference) for reference in node.inputs[1:])
+    if first is None or second is None or len(condition.inputs) != 2:
         return None
     a, b = condition.inputs
-    size = abs(branches[0].ravel()[0])
-    if size == 0 or any((abs(branch) != size).any() for branch in branches):
+    size = abs(first.ravel()[0])
+    if size == 0 or (abs(first) != size).any() or (abs(second) != size).any():
         return None
-    if (branches[0] > 0).all() and (branches[1] < 0).all():
+    if (first > 0).all() and (second < 0).all():
         comparisons = {
             "GreaterEqual": (a, b, False),
             "LessEqual": (b, a, False),
             "Greater": (a, b, True),
             "Less": (b, a, True),
         }
-    elif (branches[0] < 0).all() and (branches[1] > 0).all():
+    elif (first < 0).all() and (second > 0).all():
         # The opposite of a < b is a >= b.
         comparisons = {
             "Less": (a, b, False),
