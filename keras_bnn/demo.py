@@ -123,7 +123,6 @@ def demo(folder: str | os.PathLike, progress: Callable[[str], None] = print) -> 
 
 def _train(name: str, digits: data.Dataset, progress: Callable):
     with tempfile.TemporaryDirectory() as run:
-        progress(f"training {name} on {digits.name}")
         trained = training.train(name, digits, Path(run) / "run", progress=progress)
         return saving.load_model(trained.model_path)
 

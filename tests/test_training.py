@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from keras_bnn.data.dataset import Dataset, Split
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
 from keras_bnn.training import recipe_for, train
+from keras_bnn.training.train import _duration
 
 SETTINGS = {"epochs": 3, "batch_size": 256, "learning_rate": 0.01, "seed": 5}
 # For tests that need a run, but nothing of what it learns.
@@ -164,6 +166,7 @@ def check_killed_run(build, digits, whole, folder):
     assert not (folder / "model.keras").exists()
     lines = []
     trained = train(build, digits, folder, **SETTINGS, resume=True, progress=lines.append)
+    assert lines.pop(0) == f"training {build.__name__} on digits: 1,295 examples, epochs 2 to 3"
     assert [line.partition(":")[0] for line in lines] == ["epoch 2/3", "epoch 3/3"]
     assert_same_end(trained, whole)
 
@@ -210,7 +213,7 @@ def test_a_history_without_checkpoints_starts_from_the_first_epoch(digits, whole
     (copied / "model.keras").unlink()
     lines = []
     trained = train(tiny, digits, copied, **SETTINGS, resume=True, progress=lines.append)
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert_same_end(trained, whole)
 
 
@@ -312,6 +315,69 @@ def test_resume_needs_a_run(digits, tmp_path):
         with pytest.raises(InputError, match=r"no run in .* to resume"):
             train(tiny, digits, folder, **SETTINGS, resume=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_takes_the_settings_of_the_run_where_none_are_given(digits, whole, copied):
+    assert_same_end(train(tiny, digits, copied, resume=True), whole)
+    (copied / "model.keras").unlink()
+    shutil.rmtree(copied / "checkpoints")
+    assert_same_end(train(tiny, digits, copied, epochs=SETTINGS["epochs"], resume=True), whole)
+
+
+def test_settings_of_a_run_that_lack_some_are_refused(brief, tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    assert "model None, now 'linear'" in refused(tmp_path, linear, resume=True)
+
+
+def test_a_line_comes_before_the_first_epoch_and_each_tells_its_time(tmp_path):
+    class Notes(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            lines.append("begins")
+
+    lines = []
+    options = {**BRIEF, "epochs": 2, "callbacks": [Notes()], "progress": lines.append}
+    train(linear, few(), tmp_path / "run", **options)
+    assert [line for line in lines if not line.startswith("epoch")] == [
+        "training linear on few: 72 examples, epochs 1 to 2",
+        "begins",
+        "begins",
+    ]
+    assert lines[0].startswith("training")
+    assert re.search(r"; took [\d.]+ s, about [\d.]+ s left$", lines[2])
+    assert re.search(r"; took [\d.]+ s$", lines[4])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.04, "0.0 s"), (9.9, "9.9 s"), (99, "99 s"), (400, "7 min"), (4e4, "11 h")],
+)
+def test_durations_are_in_a_unit_that_people_read(seconds, told):
+    assert _duration(seconds) == told
+
+
+def full(monkeypatch, number: int):
+    """Makes the disk take no checkpoint of that number."""
+    save = tf.train.CheckpointManager.save
+
+    def refuses(self, checkpoint_number=None, **options):
+        if checkpoint_number == number:
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        return save(self, checkpoint_number=checkpoint_number, **options)
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", refuses)
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_costs_no_epoch_before(tmp_path, monkeypatch):
+    options = {**BRIEF, "epochs": 3}
+    whole = train(linear, few(), tmp_path / "whole", **options)
+    with monkeypatch.context() as patch:
+        full(patch, 2)
+        told = refused(tmp_path / "run", linear, epochs=3)
+    assert "checkpoint of epoch 2 (No space left on device)" in told
+    lines = []
+    resumed = train(linear, few(), tmp_path / "run", resume=True, progress=lines.append)
+    assert "epochs 2 to 3" in lines[0]
+    assert_same_end(resumed, whole)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
@@ -424,18 +490,41 @@ def nothing(input_shape, num_classes):
     return None
 
 
+class Subclassed(keras.Model):
+    """A model that knows its outputs only in a call."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.inner = linear(None, units)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
 NO_CLASSIFIERS = {
     "unknown": ("vgg", "'vgg'"),
     "none": (None, "NoneType"),
     "built": (linear((4, 4, 1), 2), "class Sequential, expected the name"),
     "returns none": (nothing, "returned NoneType"),
     "three logits": (lambda shape, classes: linear(shape, 3), "(None, 3), expected (None, 2)"),
+    "one logit": (lambda shape, classes: Subclassed(1), "(None, 1), expected (None, 2)"),
 }
 
 
 @pytest.mark.parametrize(("build", "told"), NO_CLASSIFIERS.values(), ids=NO_CLASSIFIERS)
 def test_what_is_no_classifier_is_refused_before_anything_is_written(build, told, tmp_path):
     assert told in refused(tmp_path / "run", build)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_subclassed_model_is_trained(tmp_path):
+    train(lambda shape, classes: Subclassed(classes), few(), tmp_path / "run", **BRIEF)
+
+
+@pytest.mark.parametrize(("value", "told"), [("digits", "'digits'"), (few().train, "'Split'")])
+def test_what_is_no_data_set_is_refused(value, told, tmp_path):
+    with pytest.raises(InputError, match=rf"dataset is {told}, expected a keras_bnn.data.Dataset"):
+        train(linear, value, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -487,7 +576,7 @@ def test_a_callback_stops_the_run_and_resuming_leaves_it_stopped(tmp_path, monke
     lines = []
     whole = train(linear, few(), tmp_path / "whole", **options, progress=lines.append)
     assert whole.stopped
-    assert [line.endswith("stopped by a callback") for line in lines] == [False, True]
+    assert [line.endswith("stopped by a callback") for line in lines] == [False, False, True]
     assert json.loads((tmp_path / "whole/history.json").read_text())["stopped"] is True
     for saved in (2, 3):
         # Killed before the last checkpoint, and after it, before the model is written.

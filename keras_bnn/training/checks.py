@@ -66,18 +66,36 @@ def check_model(model: str | Callable) -> None:
         )
 
 
-def check_network(network: Any, num_classes: int) -> None:
+def check_dataset(dataset: Any) -> None:
+    """Raises if `dataset` is no `Dataset`, but the name of one, say."""
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"dataset is {dataset if isinstance(dataset, str) else type(dataset).__name__!r}, "
+            'expected a keras_bnn.data.Dataset, as keras_bnn.data.load("digits") returns it.'
+        )
+
+
+def check_network(network: Any, input_shape: tuple, num_classes: int) -> None:
     """Raises if what the function has built is no classifier for so many classes."""
     if not isinstance(network, keras.Model):
         kind = type(network).__name__
         raise InputError(f"The model's function returned {kind}, expected a Keras 2 model.")
-    # Subclassed models know their outputs only in a call.
-    shape = getattr(network, "output_shape", None)
+    shape = _output_shape(network, input_shape)
     if shape is not None and tuple(shape)[1:] != (num_classes,):
         raise InputError(
             f"{network.name} gives outputs of shape {shape}, expected (None, {num_classes}): one "
             "logit a class."
         )
+
+
+def _output_shape(network, input_shape: tuple) -> Any:
+    try:
+        # Subclassed models know their outputs only in a call.
+        return getattr(network, "output_shape", None) or network.compute_output_shape(
+            (None, *input_shape)
+        )
+    except NotImplementedError:  # Keras cannot call them without values.
+        return None
 
 
 def check_examples(dataset: Dataset, validation: Split) -> None:

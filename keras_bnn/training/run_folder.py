@@ -22,28 +22,36 @@ class RunFolder:
 
     Args:
         path: The folder. `begin` makes it if need be.
-        settings: What the run depends on, as plain values.
         resume: Whether to go on with a run that is there.
 
+    Attributes:
+        stored: The settings that the run was started with; `None` for a new one.
+
     Raises:
-        InputError: If a run is there and `resume` is false, or the other way round, or if it was
-            started with other settings.
+        InputError: If a run is there and `resume` is false, or the other way round.
     """
 
-    def __init__(self, path: Path, settings: dict, resume: bool):
+    def __init__(self, path: Path, resume: bool):
         self.path = path
         self.model_path = path / "model.keras"
-        self._settings = settings
         stored = self._read("settings.json")
-        if stored is None:
-            if resume:
-                raise InputError(f"There is no run in {path} to resume. Leave out resume.")
-        elif not resume:
+        if stored is None and resume:
+            raise InputError(f"There is no run in {path} to resume. Leave out resume.")
+        if stored is not None and not resume:
             raise InputError(
                 f"{path} holds a run already. Resume it, or choose another folder for a new one."
             )
-        else:
-            _check_equal(path, stored, settings)
+        self.stored = stored
+
+    def settle(self, settings: dict) -> None:
+        """Fixes what the run depends on, as plain values.
+
+        Raises:
+            InputError: If the run was started with other settings.
+        """
+        if self.stored is not None:
+            _check_equal(self.path, self.stored, settings)
+        self._settings = settings
 
     def begin(self) -> None:
         """Makes the folder, and from now on holds a run that can be resumed.
@@ -87,10 +95,20 @@ class RunFolder:
         return epochs[:finished], len(epochs) == finished and "stopped" in history
 
     def finish_epoch(self, epochs: list[dict], stopped: bool) -> None:
-        """Keeps the metrics of all epochs so far, and the model as it is now."""
+        """Keeps the metrics of all epochs so far, and the model as it is now.
+
+        Raises:
+            InputError: If the disk takes no more. The checkpoint before stays the last one.
+        """
         self._write("history.json", _history(epochs, stopped))
         self._epoch.assign(len(epochs))
-        self._manager.save(checkpoint_number=len(epochs))
+        try:
+            self._manager.save(checkpoint_number=len(epochs))
+        except tf.errors.OpError as error:
+            raise InputError(
+                f"Cannot write the checkpoint of epoch {len(epochs)} ({_brief(error)}). The epochs "
+                f"before are kept: make room in {self.path}, and resume."
+            ) from error
 
     def finish(self, model, epochs: list[dict], stopped: bool, test_accuracy: float) -> dict:
         """Keeps the trained model and its final figure.
@@ -135,11 +153,14 @@ def _restore(checkpoint, prefix: str) -> None:
         checkpoint.restore(prefix).assert_existing_objects_matched()
     # TensorFlow's reader of checkpoints raises the LookupError for files cut short.
     except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 200, placeholder=" …")
         raise InputError(
-            f"{prefix} does not fit this model, or is damaged ({reason}). Resume with the model "
-            "that the run was started with, or choose another folder."
+            f"{prefix} does not fit this model, or is damaged ({_brief(error)}). Resume with the "
+            "model that the run was started with, or choose another folder."
         ) from error
+
+
+def _brief(error: Exception) -> str:
+    return textwrap.shorten(str(error), 200, placeholder=" …")
 
 
 def _check_equal(path: Path, stored: dict, settings: dict) -> None:

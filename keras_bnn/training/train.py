@@ -1,5 +1,6 @@
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     resume: bool = False,
     callbacks: Sequence = (),
     progress: Callable[[str], None] = lambda line: None,
@@ -68,38 +69,47 @@ def train(
         dataset: What to train on; see `keras_bnn.data.load`.
         folder: Where the run is kept; see `RunFolder`.
         epochs, batch_size, learning_rate: Default: those of `recipe_for` this data set.
-        seed: Of the initial weights, the order of the examples and the validation split; from 0 to
-            2³² - 1.
-        resume: Whether to go on with the run in `folder`.
+        seed: Of the initial weights, the order of the examples and the validation split; from 0,
+            the default, to 2³² - 1.
+        resume: Whether to go on with the run in `folder`. Settings that are not given are then
+            those that it was started with.
         callbacks: Further Keras callbacks. One that sets its model's `stop_training` ends the
             training. Every epoch is a `fit` of its own to them, and the learning rate follows its
             schedule, so Keras' EarlyStopping, LearningRateScheduler and ReduceLROnPlateau would
             have no effect and are refused.
-        progress: Called with one line after each epoch.
+        progress: Called with one line before the first epoch, and after each.
 
     Returns:
         The trained model's file and figures.
 
     Raises:
         InputError: If a setting is out of range, the network does not take these images, a class
-            has too few of them, or the folder does not fit `resume`. Nothing is written then.
+            has too few of them, or the folder does not fit `resume`; nothing is written then. Or
+            if the disk takes no more: the epochs before are kept, and can be resumed.
 
     >>> digits = keras_bnn.data.load("digits")
     >>> trained = train("binarynet", digits, "run", epochs=1)
     >>> trained.model_path.name, len(trained.epochs)
     ('model.keras', 1)
     """
-    usual = recipe_for(dataset.name)
+    checks.check_model(model)
+    checks.check_dataset(dataset)
+    callbacks = checks.checked_callbacks(callbacks)
+    run = RunFolder(Path(folder), resume)
+    usual = {**asdict(recipe_for(dataset.name)), "seed": 0, **(run.stored or {})}
+
+    def setting(name: str, given: Any) -> Any:
+        return usual[name] if given is None else given
+
     recipe = checks.checked_recipe(
         Recipe(
-            usual.epochs if epochs is None else epochs,
-            usual.batch_size if batch_size is None else batch_size,
-            usual.learning_rate if learning_rate is None else learning_rate,
+            setting("epochs", epochs),
+            setting("batch_size", batch_size),
+            setting("learning_rate", learning_rate),
         )
     )
-    seed, callbacks = checks.checked_seed(seed), checks.checked_callbacks(callbacks)
-    checks.check_model(model)
-    run = RunFolder(Path(folder), _settings(model, dataset, recipe, seed), resume)
+    seed = checks.checked_seed(setting("seed", seed))
+    run.settle(_settings(model, dataset, recipe, seed))
     history = run.finished()
     if history is None:
         # Inside a quantized scope of the caller's, kernels would read as their signs, and those
@@ -124,8 +134,13 @@ def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, prog
     network = compiled(seed)
     run.begin()
     epochs, stopped = run.restore(network)
+    if len(epochs) < recipe.epochs and not stopped:
+        progress(
+            f"training {_name(model)} on {dataset.name}: {len(kept.labels):,} examples, "
+            f"epochs {len(epochs) + 1} to {recipe.epochs}"
+        )
     while len(epochs) < recipe.epochs and not stopped:
-        epoch = len(epochs)
+        epoch, start = len(epochs), time.monotonic()
         if epoch > 0 and _has_random_layers(network):
             # No checkpoint holds where their random numbers were, so every epoch begins as the
             # first one after an interruption does.
@@ -145,7 +160,7 @@ def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, prog
         epochs.append({name: _figure(values[0]) for name, values in fitted.history.items()})
         stopped = network.stop_training and len(epochs) < recipe.epochs
         run.finish_epoch(epochs, stopped)
-        progress(_line(epochs, recipe.epochs, stopped))
+        progress(_line(epochs, recipe.epochs, stopped, time.monotonic() - start))
     _, accuracy = network.evaluate(*dataset.test, batch_size=256, verbose=0)
     return run.finish(network, epochs, stopped, float(accuracy))
 
@@ -155,7 +170,7 @@ def _built(model: str | Callable, dataset: Dataset) -> Any:
     network = build(dataset.input_shape, dataset.num_classes)
     if isinstance(network, keras.Model) and not network.built:
         network.build((None, *dataset.input_shape))
-    checks.check_network(network, dataset.num_classes)
+    checks.check_network(network, dataset.input_shape, dataset.num_classes)
     return network
 
 
@@ -185,7 +200,7 @@ def _shuffled(split: Split, seed: int, epoch: int) -> Split:
 
 def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
     return {
-        "model": model if isinstance(model, str) else _name(model),
+        "model": _name(model),
         "dataset": dataset.name,
         "examples": dataset.fingerprint(),
         **asdict(recipe),
@@ -193,9 +208,11 @@ def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
     }
 
 
-def _name(build: Callable) -> str:
+def _name(model: str | Callable) -> str:
+    if isinstance(model, str):
+        return model
     # Partial functions have no name of their own.
-    build = getattr(build, "func", build)
+    build = getattr(model, "func", model)
     return getattr(build, "__qualname__", type(build).__qualname__)
 
 
@@ -204,10 +221,20 @@ def _figure(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _line(epochs: list[dict], total: int, stopped: bool) -> str:
+def _line(epochs: list[dict], total: int, stopped: bool, seconds: float) -> str:
     last = epochs[-1]
     loss = math.nan if last["loss"] is None else last["loss"]
-    return (
+    line = (
         f"epoch {len(epochs)}/{total}: loss {loss:.4f}, accuracy {last['accuracy']:.1%}, "
-        f"validation {last['val_accuracy']:.1%}{'; stopped by a callback' if stopped else ''}"
+        f"validation {last['val_accuracy']:.1%}; took {_duration(seconds)}"
     )
+    if stopped:
+        return f"{line}; stopped by a callback"
+    left = total - len(epochs)
+    return f"{line}, about {_duration(left * seconds)} left" if left else line
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"
