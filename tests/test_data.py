@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import pathlib
+import re
 import struct
 import urllib.error
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import keras_bnn as kb
 from keras_bnn.data import mnist
-from keras_bnn.data.dataset import Split, hold_out
+from keras_bnn.data.dataset import Dataset, Split, hold_out
 from keras_bnn.errors import InputError
 
 STEMS = {
@@ -142,10 +143,11 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name):
 
 def test_a_fingerprint_sees_every_image_and_label():
     digits = kb.data.load("digits")
+    names = tuple(map(str, range(11)))  # The last is what a label may become.
     for part in range(4):
         copies = [array.copy() for array in (*digits.train, *digits.test)]
         copies[part].flat[-1] += 1
-        other = kb.data.Dataset("digits", Split(*copies[:2]), Split(*copies[2:]), ("0",))
+        other = kb.data.Dataset("digits", Split(*copies[:2]), Split(*copies[2:]), names)
         assert other.fingerprint() != digits.fingerprint()
 
 
@@ -380,3 +382,30 @@ def test_hold_out_copies():
     for part in hold_out(split, 0.5, 0):
         part.images[:] = 1
     assert (split.images == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"labels": np.zeros(2, int)}, "3 images and labels of shape (2,)"),
+        ({"labels": np.zeros((3, 2))}, "labels of shape (3, 2)"),
+        ({"labels": np.array([0, 1, 2])}, "labels from 0 to 2, expected 0 to 1"),
+        ({"labels": np.array([0, 1, -1])}, "labels from -1 to 1, expected 0 to 1"),
+        ({"images": np.zeros((3, 4, 4))}, "images of shape (3, 4, 4)"),
+    ],
+    ids=["fewer labels", "one-hot", "above the classes", "below 0", "no channels"],
+)
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_images_and_labels_that_do_not_fit_are_one_line(part, change, told):
+    right = Split(np.zeros((3, 4, 4, 1), np.float32), np.array([0, 1, 1]))
+    splits = {"train": right, "test": right, part: right._replace(**change)}
+    with pytest.raises(InputError, match=re.escape(told)) as error:
+        Dataset("mine", **splits, label_names=("no", "yes"))
+    assert str(error.value).startswith(f"mine, {part}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_split_is_no_plain_tuple():
+    arrays = (np.zeros((3, 4, 4, 1), np.float32), np.zeros(3, int))
+    with pytest.raises(InputError, match="of class tuple, expected a Split"):
+        Dataset("mine", arrays, Split(*arrays), ("no", "yes"))

@@ -345,3 +345,17 @@ def test_channels_first_is_the_same_layer(arguments, generator):
     # On a CPU only compiled convolutions take channels first.
     outputs = tf.function(first, jit_compile=True)(np.moveaxis(x, -1, 1))
     np.testing.assert_allclose(np.moveaxis(outputs, 1, -1), layer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.BinaryDense(0),
+        lambda: layers.BinaryConv1D(0, 3),
+        lambda: layers.BinaryConv2D(0, 3),
+    ],
+    ids=["dense", "conv1d", "conv2d"],
+)
+def test_a_layer_without_outputs_is_refused(make):
+    with pytest.raises(ValueError, match="positive"):
+        make()

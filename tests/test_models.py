@@ -36,7 +36,11 @@ def test_all_convolutions_of_binary_net_but_the_first_are_binary():
     assert type(model.layers[-1]) is layers.Dense
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 1), (8, 3, 1), (8, 8), (8, 8, 1, 1), ()], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 8, 1), (8, 3, 1), (8, 8), (8, 8, 1, 1), (), (None, None, 3), (8, 8, None)],
+    ids=str,
+)
 def test_binary_net_refuses_other_shapes(shape):
     with pytest.raises(InputError, match="input_shape") as error:
         BinaryNet(shape, 10)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_bnn.errors import InputError
+
 
 class Split(NamedTuple):
     """Images and their labels.
@@ -33,6 +35,9 @@ class Dataset:
         test: Examples held out for the final figure.
         label_names: One name a class.
 
+    Raises:
+        InputError: If images and labels do not fit each other or the classes.
+
     >>> blank = Split(np.zeros((2, 8, 8, 1), np.float32), np.array([0, 1]))
     >>> Dataset("blank", blank, blank, ("no", "yes")).input_shape
     (8, 8, 1)
@@ -42,6 +47,10 @@ class Dataset:
     train: Split
     test: Split
     label_names: tuple[str, ...]
+
+    def __post_init__(self):
+        for part, split in (("train", self.train), ("test", self.test)):
+            _check_split(f"{self.name}, {part}", split, len(self.label_names))
 
     @property
     def num_classes(self) -> int:
@@ -60,6 +69,26 @@ class Dataset:
             digest.update(str(array.shape).encode())
             digest.update(array.tobytes())
         return digest.hexdigest()[:16]
+
+
+def _check_split(where: str, split: Split, num_classes: int) -> None:
+    if not isinstance(split, Split):
+        raise InputError(f"{where}: of class {type(split).__name__}, expected a Split.")
+    images, labels = map(np.shape, split)
+    if len(images) != 4:
+        raise InputError(
+            f"{where}: images of shape {images}, expected (count, height, width, channels)."
+        )
+    if labels != images[:1]:
+        raise InputError(
+            f"{where}: {images[0]} images and labels of shape {labels}, expected one label an "
+            f"image: ({images[0]},)."
+        )
+    if labels[0] and not 0 <= np.min(split.labels) <= np.max(split.labels) < num_classes:
+        raise InputError(
+            f"{where}: labels from {np.min(split.labels)} to {np.max(split.labels)}, expected 0 to "
+            f"{num_classes - 1}, as there are {num_classes} label_names."
+        )
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:

@@ -22,6 +22,12 @@ class BinaryDense(BinaryLayer, larq.layers.QuantDense):
         Hubara et al., Binarized Neural Networks, 2016. https://arxiv.org/abs/1602.02830
     """
 
+    def __init__(self, units, *args, **kwargs):
+        # Keras refuses 0 filters, but of a dense layer negative units only.
+        if units == 0:
+            raise ValueError(f"units is {units}, expected a positive integer.")
+        super().__init__(units, *args, **kwargs)
+
     def multiply(self, inputs, kernel):
         """The product over the last axis of `inputs`."""
         return multiply_dense(inputs, kernel)

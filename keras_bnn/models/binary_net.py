@@ -36,7 +36,7 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
         (batch, num_classes). It is not compiled.
 
     Raises:
-        InputError: If the images are too small, or there are fewer than 2 classes.
+        InputError: If the images are too small, a size is open, or there are fewer than 2 classes.
 
     >>> BinaryNet((28, 28, 1), 10).output_shape
     (None, 10)
@@ -44,10 +44,11 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     References:
         Hubara et al., Binarized Neural Networks, 2016. https://arxiv.org/abs/1602.02830
     """
-    if len(input_shape) != 3 or min(input_shape[:2]) < _SMALLEST:
+    sizes = [size or 0 for size in input_shape]  # None leaves one open.
+    if len(sizes) != 3 or min(sizes[:2]) < _SMALLEST or sizes[2] < 1:
         raise InputError(
             f"input_shape is {tuple(input_shape)}, expected (height, width, channels) with a "
-            f"height and width of {_SMALLEST} or more."
+            f"height and width of {_SMALLEST} or more, none of them open."
         )
     if num_classes < 2:
         raise InputError(f"num_classes is {num_classes}, expected 2 or more.")
