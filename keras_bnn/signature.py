@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
-from keras_bnn.inputs import in_order
+from keras_bnn.inputs import in_order, wrong_shape
 
 # Stands in for a height, width or length that the model leaves open.
 OPEN_DIMENSION = 32
@@ -39,10 +39,18 @@ class Signature:
 
         With `ties`, every second sample holds small integers only, -0.0 among them, so that many
         sums and differences of them are exactly 0.
+
+        Raises:
+            InputError: If an input holds no numbers.
         """
         generator = np.random.default_rng(seed)
         arrays = []
-        for spec in self.specs:
+        for name, spec in zip(self.input_names, self.specs, strict=True):
+            if np.dtype(spec.dtype.as_numpy_dtype) == object:  # Strings, and TensorFlow's own.
+                raise InputError(
+                    f"Input {name!r} is of type {spec.dtype.name}, expected numbers: leave the "
+                    "layers that turn it into numbers outside the model."
+                )
             shape = [batch if spec.shape[0] is None else spec.shape[0]]
             shape += [OPEN_DIMENSION if n is None else n for n in spec.shape[1:]]
             dtype = spec.dtype.as_numpy_dtype
@@ -79,8 +87,7 @@ class Signature:
 def _as_array(name: str, spec, array) -> np.ndarray:
     array = np.asarray(array)
     if not spec.shape.is_compatible_with(array.shape):
-        expected = tuple("any" if n is None else n for n in spec.shape)
-        raise InputError(f"Input {name!r} has shape {array.shape}, expected {expected}.")
+        raise wrong_shape(name, array.shape, spec.shape.as_list())
     if not np.can_cast(array.dtype, spec.dtype.as_numpy_dtype, "same_kind"):
         raise InputError(f"Input {name!r} is {array.dtype}, expected {spec.dtype.name}.")
     return array.astype(spec.dtype.as_numpy_dtype)

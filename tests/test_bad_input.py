@@ -122,7 +122,7 @@ UNFIT_ARRAYS = {
     "no axes.npy": npy(np.float32(1)),
     "strings.npy": npy(np.full(IMAGES.shape, "a")),
     "complex.npy": npy(IMAGES.astype(complex)),
-    "other name.npz": npz(picture=IMAGES),
+    "two.npz": npz(image=IMAGES, picture=IMAGES),
 }
 
 
@@ -361,6 +361,7 @@ def test_a_training_that_is_stopped_goes_on(tmp_path):
     for how in (interrupted, killed, interrupted):
         more = ("--resume",) if expected > 1 else ()
         with commands.start(*words, *more) as process:
+            assert process.stderr.readline().startswith("training binarynet on digits: ")
             # An epoch's checkpoint comes after its history, so at most one is done again.
             assert epoch_of(process.stderr.readline()) in (expected - 1, expected)
             error = how(process)

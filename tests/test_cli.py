@@ -53,6 +53,30 @@ def test_predict_writes_what_the_interpreter_computes(run, folder, tmp_path):
     assert (np.load(tmp_path / "out.npy") == expected).all()
 
 
+def test_one_input_is_taken_whatever_its_name(run, folder, tmp_path):
+    np.savez(tmp_path / "in.npz", x=np.load(folder / "in.npy"))
+    file = folder / "model.tflite"
+    assert run("predict", file, tmp_path / "in.npz", "-o", tmp_path / "out.npy").status == 0
+    verified = run("verify", folder / "model.keras", file, "--inputs", tmp_path / "in.npz")
+    assert verified.status == 0
+
+
+@pytest.mark.parametrize("command", ["predict", "verify"])
+def test_a_missing_batch_axis_is_named(run, folder, tmp_path, command):
+    np.save(tmp_path / "image.npy", np.zeros((8, 8, 1), np.float32))
+    words = {
+        "predict": (folder / "model.tflite", tmp_path / "image.npy", "-o", tmp_path / "o.npy"),
+        "verify": (
+            folder / "model.keras",
+            folder / "model.tflite",
+            "--inputs",
+            tmp_path / "image.npy",
+        ),
+    }
+    error = run(command, *words[command]).error
+    assert "expected (any, 8, 8, 1): add a batch axis, as in array[None]." in error
+
+
 def test_predict_writes_several_outputs_by_name(run, tmp_path):
     kb.export.to_tflite(networks.two_in_two_out(), tmp_path / "m.tflite")
     ones = np.ones((2, 8, 8, 2), np.float32)
@@ -78,10 +102,13 @@ def test_train_and_resume(run, tmp_path):
     trained = run(*arguments, "--batch-size", 256, "--json")
     assert trained.status == 0
     assert len(trained.json["epochs"]) == 1
-    assert "epoch 1/1" in trained.err
+    start, epoch = trained.err.splitlines()
+    assert start.startswith("training binarynet on digits: 1,295 examples")
+    assert epoch.startswith("epoch 1/1")
     assert "holds a run already" in run(*arguments, "--batch-size", 256).error
     again = run(*arguments, "--batch-size", 256, "--resume", "--json")
     assert again.json == trained.json
+    assert run(*arguments[:-2], "--resume", "--json").json == trained.json
     assert "batch_size 256, now 128" in run(*arguments, "--batch-size", 128, "--resume").error
 
 

@@ -224,3 +224,12 @@ def test_text_and_json():
     summary = kb.summary(kb.models.BinaryNet((8, 8, 1), 10))
     assert "binary_1" in str(summary)
     assert json.loads(json.dumps(summary.to_dict()))["binary_macs"] == summary.binary_macs
+
+
+def test_an_input_that_holds_no_numbers_is_named(tmp_path):
+    text = tf.keras.Input((), dtype=tf.string, name="text")
+    lengths = layers.Lambda(lambda x: tf.cast(tf.strings.length(x), tf.float32)[:, None])(text)
+    model = tf.keras.Model(text, BinaryDense(4)(lengths))
+    for ask in (kb.summary, lambda model: kb.export.to_tflite(model, tmp_path / "m.tflite")):
+        with pytest.raises(InputError, match="Input 'text' is of type string, expected numbers"):
+            ask(model)

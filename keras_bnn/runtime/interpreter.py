@@ -3,7 +3,7 @@ import os
 import numpy as np
 
 from keras_bnn.errors import InputError
-from keras_bnn.inputs import in_order
+from keras_bnn.inputs import in_order, wrong_shape
 from keras_bnn.runtime.engines import LCE_KERNELS, engine_for
 from keras_bnn.tflite.file import read, write
 from keras_bnn.tflite.graph import Graph, Tensor
@@ -89,12 +89,12 @@ class Interpreter:
 
 def _as_array(name: str, tensor: Tensor, value) -> np.ndarray:
     array = np.asarray(value)
-    expected = ("any", *(size if size > 0 else "any" for size in tensor.shape_signature[1:]))
+    expected = (None, *(size if size > 0 else None for size in tensor.shape_signature[1:]))
     fits = array.ndim == len(expected) and all(
-        wanted in ("any", size) for wanted, size in zip(expected, array.shape, strict=True)
+        wanted in (None, size) for wanted, size in zip(expected, array.shape, strict=True)
     )
     if not fits or not array.shape[0]:
-        raise InputError(f"Input {name!r} has shape {array.shape}, expected {expected}.")
+        raise wrong_shape(name, array.shape, expected)
     fixed = tensor.shape_signature[0]
     if fixed > 1 and len(array) % fixed:
         raise InputError(
