@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_bnn import _lce
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
+from keras_bnn.export.lowering import to_module
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite import file
 
@@ -28,7 +29,7 @@ def convert(
     Raises:
         InputError: If LCE's converter refuses the model.
     """
-    module = graph.to_module()
+    module = to_module(graph)
     with tempfile.TemporaryDirectory() as folder:
         # TensorFlow cannot save the gradients of imported functions, and nobody needs them.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

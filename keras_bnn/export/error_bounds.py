@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from keras_bnn._keras import tf
+from keras_bnn.export.lowering import to_module
 from keras_bnn.export.rules.binary_products import PADS, SELECTIONS, is_binary_product
 from keras_bnn.export.traced import SIGN, TERNARY, Node, TracedGraph, split
 
@@ -98,7 +99,7 @@ class ErrorBounds:
         ]
         self._is_bounded = [not cause for cause in causes]
         self._result.prune()
-        self._module = self._result.to_module()
+        self._module = to_module(self._result)
 
     def of(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """The bound of each output for these inputs; infinite where none is known."""

@@ -14,8 +14,9 @@ import numpy as np
 from keras_bnn._keras import larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.export.baked import Baked, QuantizedLayer
+from keras_bnn.export.lowering import frozen
 from keras_bnn.export.obstacles import check_types, check_weights, obstacle
-from keras_bnn.export.traced import TracedGraph, frozen
+from keras_bnn.export.reading import read_function
 from keras_bnn.layers.binary_layer import BinaryLayer
 from keras_bnn.layers.products import convolve, multiply_dense
 from keras_bnn.probe import (
@@ -61,7 +62,7 @@ def bake_keras_model(model) -> Baked:
     with replaced_calls(calls), inner_functions_inlined():
         function = tf.function(serve, autograph=False).get_concrete_function(*specs)
     run = _runner(model, signature)
-    return Baked(TracedGraph(function), signature, names, layers, run, _checker(run, calls))
+    return Baked(read_function(function), signature, names, layers, run, _checker(run, calls))
 
 
 def _quantized_layer(use: LayerUse) -> QuantizedLayer:

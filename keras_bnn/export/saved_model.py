@@ -8,6 +8,8 @@ import numpy as np
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
 from keras_bnn.export.baked import Baked, QuantizedLayer
+from keras_bnn.export.lowering import to_module
+from keras_bnn.export.reading import read_function
 from keras_bnn.export.rules import kernels
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.traced import Node, TracedGraph
@@ -41,7 +43,7 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
         return {f"output_{i:04}": output for i, output in enumerate(call(inputs))}
 
     traced = tf.function(serve, autograph=False).get_concrete_function(*specs.values())
-    graph = TracedGraph(traced)
+    graph = read_function(traced)
     _check_numbers(graph)
     read = graph.copy()
     kernels.apply(graph)
@@ -51,7 +53,7 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
         return [output.numpy() for output in call(map(tf.constant, arrays))]
 
     def misread(arrays: list[np.ndarray]) -> list[str]:
-        results = read.to_module().serve(*map(tf.constant, arrays)).values()
+        results = to_module(read).serve(*map(tf.constant, arrays)).values()
         return [
             f"{name} is something else as it was read."
             for name, expected, result in zip(names, run(arrays), results, strict=True)
@@ -112,7 +114,7 @@ def _values_before(graph: TracedGraph, products: list[Node], signature: Signatur
     part.outputs = [product.inputs[0] for product in products]
     part.prune()
     inputs = [tf.constant(array) for array in signature.random_inputs(2, seed=0)]
-    return [tensor.numpy() for tensor in part.to_module().serve(*inputs).values()]
+    return [tensor.numpy() for tensor in to_module(part).serve(*inputs).values()]
 
 
 def _label(node: Node) -> str:

@@ -134,5 +134,5 @@ def cut_open(graph: TracedGraph, cuts: list[Cut]) -> tuple[TracedGraph, list[str
 
 
 def run(module, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """Runs a module of `TracedGraph.to_module`."""
+    """Runs a module of `to_module`."""
     return [tensor.numpy() for tensor in module.serve(*map(tf.constant, inputs)).values()]

@@ -10,6 +10,7 @@ from keras_bnn.errors import InputError
 from keras_bnn.export import segments
 from keras_bnn.export.bake import bake
 from keras_bnn.export.error_bounds import ErrorBounds
+from keras_bnn.export.lowering import to_module
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.segments import Cut
@@ -187,7 +188,7 @@ class _Comparison:
         opened, names = segments.cut_open(graph, cuts)
         bounds = ErrorBounds(opened, names)
         everything = [*inputs, *signs_of_file]
-        values = segments.run(opened.to_module(), everything)
+        values = segments.run(to_module(opened), everything)
         limits = bounds.of(everything)
         self.unproven = sorted(bounds.unbounded)
         producers = [graph.producer(reference) for reference in graph.outputs]
@@ -205,7 +206,7 @@ class _Comparison:
         """The baked model from its inputs: its outputs, and the signs at the cuts."""
         whole = graph.copy()
         whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
-        values = segments.run(whole.to_module(), inputs)
+        values = segments.run(to_module(whole), inputs)
         return values[: len(graph.outputs)], values[len(graph.outputs) :]
 
     def _choose(self, cuts, packed, own_signs) -> list[np.ndarray | None]:
