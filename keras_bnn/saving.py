@@ -1,6 +1,7 @@
 """Loading models, with the layers of this package and larq's registered."""
 
 import itertools
+import json
 import os
 import textwrap
 import warnings
@@ -12,6 +13,18 @@ import keras_bnn.layers
 import keras_bnn.quantizers  # noqa: F401
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
+
+
+class UnknownClassError(InputError):
+    """A model could not be loaded, most likely for a class that is unknown here.
+
+    Attributes:
+        problem: The message without its remedy, which is for Python.
+    """
+
+    def __init__(self, problem: str, remedy: str):
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
 
 
 def load_model(
@@ -58,9 +71,7 @@ def load_model(
         _restore_optimizer(path, model)
     # Each of Keras' three parsers, and what they call, raises exceptions of its own.
     except Exception as error:
-        raise InputError(
-            f"{path}: Keras cannot load this model: {_reason(error)}{_remedy(error)}"
-        ) from error
+        raise _cannot_load(path, error) from error
     _refuse_stand_ins(path, model)
     return model
 
@@ -79,7 +90,9 @@ def _check_kind(path: Path) -> None:
             )
     elif path.suffix == ".keras":
         if not zipfile.is_zipfile(path):
-            raise InputError(f"{path} is no .keras file (it is no zip archive): {expected}.")
+            raise InputError(
+                f"{path} is damaged or cut short, or no .keras file at all: {expected}."
+            )
     elif path.suffix not in (".h5", ".hdf5"):
         suffix = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
         raise InputError(f"{path} has {suffix}: {expected}.")
@@ -91,13 +104,37 @@ def _reason(error: Exception) -> str:
     return f"{textwrap.shorten(message, 300, placeholder=' …').rstrip('.')}."
 
 
-def _remedy(error: Exception) -> str:
+def _cannot_load(path: Path, error: Exception) -> InputError:
+    version = _keras_version(path)
+    if version.startswith("3."):
+        return InputError(
+            f"{path} was saved by Keras {version}, and Keras 2 cannot load it. Build the model "
+            "with Keras 2 (tf_keras), or to export it as it is, write a SavedModel with "
+            "model.export(folder) in Keras 3 and export that folder."
+        )
+    problem = f"{path}: Keras cannot load this model: {_reason(error)}"
     if "safe_mode=False" in str(error):
-        return " Load it with kb.load_model(path, safe_mode=False) if you trust where it is from."
+        return InputError(
+            f"{problem} Load it with kb.load_model(path, safe_mode=False) if you trust where it is "
+            "from."
+        )
     # What a damaged file raises is none of these.
     if isinstance(error, (ValueError, TypeError, AttributeError)):
-        return " If a class of yours is missing, import its module first or pass custom_objects."
-    return " The file is damaged: save it again."
+        return UnknownClassError(
+            problem,
+            "If a class of yours is missing, import its module first or pass custom_objects.",
+        )
+    return InputError(f"{problem} The file is damaged: save it again.")
+
+
+def _keras_version(path: Path) -> str:
+    """What a `.keras` file says of the Keras that saved it; nothing if it says nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read("metadata.json"))["keras_version"])
+    # No archive, or a damaged one, whose bytes can raise anything.
+    except Exception:
+        return ""
 
 
 def _restore_optimizer(path: Path, model) -> None:
@@ -132,8 +169,8 @@ def _refuse_stand_ins(path: Path, model) -> None:
     for layer in model._flatten_layers():
         # Keras makes the classes of stand-ins in its loader.
         if type(layer).__module__.endswith("saved_model.load"):
-            raise InputError(
-                f"{path}: the class {type(layer).__name__!r} of {layer.name!r} is unknown here. "
+            raise UnknownClassError(
+                f"{path}: the class {type(layer).__name__!r} of {layer.name!r} is unknown here.",
                 "Import the module that defines it (and registers it with "
-                "tf.keras.utils.register_keras_serializable), or pass custom_objects."
+                "tf.keras.utils.register_keras_serializable), or pass custom_objects.",
             )

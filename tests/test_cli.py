@@ -1,6 +1,8 @@
 """The commands: what they print, and their exit status."""
 
+import io
 import json
+import sys
 
 import networks
 import numpy as np
@@ -95,6 +97,50 @@ def test_info_names_versions_and_processor(run):
     assert info["versions"]["keras-bnn"] == kb.__version__
     assert info["versions"]["tensorflow"]
     assert "processor" in run("info").out
+
+
+def test_the_version_is_told(run):
+    assert run("--version").out == f"keras-bnn {kb.__version__}\n"
+
+
+def test_the_help_of_predict_tells_the_range_of_images(run):
+    assert "from -1 to 1" in " ".join(run("predict", "--help").out.replace("│", " ").split())
+
+
+class Unknown(tf.keras.layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model"])
+def test_a_command_tells_nobody_to_pass_custom_objects(run, tmp_path, name):
+    layers = [kb.layers.BinaryDense(2, input_shape=(3,)), Unknown()]
+    tf.keras.Sequential(layers).save(tmp_path / name)
+    error = run("export", tmp_path / name, "-o", tmp_path / "m.tflite").error
+    assert "Unknown" in error
+    assert "in Python, import its module" in error
+    assert "custom_objects" not in error
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_a_bar_fills_within_an_epoch_on_a_terminal_only(stream, monkeypatch):
+    from keras_bnn.cli.epoch_bar import epoch_bar
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stream())
+    model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with epoch_bar() as callbacks:
+        data = np.ones((6, 4)), np.ones(6)
+        model.fit(*data, batch_size=2, epochs=2, verbose=0, callbacks=callbacks)
+    shown = sys.stderr.getvalue()
+    bars = [words in shown for words in ("epoch 1", "epoch 2", "3/3")]
+    assert bars == [stream is Terminal] * 3
 
 
 def test_train_and_resume(run, tmp_path):

@@ -284,6 +284,23 @@ def test_truncated_files_are_refused(name, kept, saved, tmp_path):
     refuses(tmp_path / name)
 
 
+def test_a_file_cut_short_is_said_to_be(saved, tmp_path):
+    data = (saved / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(data[: len(data) // 2])
+    refuses(tmp_path / "model.keras", "damaged or cut short")
+
+
+def test_a_file_of_keras_3_is_named_with_what_to_do(saved, tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(saved / "model.keras") as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            data = source.read(name).replace(b"batch_input_shape", b"batch_shape")
+            if name == "metadata.json":
+                data = b'{"keras_version": "3.10.0"}'
+            target.writestr(name, data)
+    refuses(path, "saved by Keras 3.10.0", "model.export(folder)")
+
+
 def test_damaged_archives_are_refused(saved, tmp_path):
     data = bytearray((saved / "model.keras").read_bytes())
     data[len(data) // 2] ^= 0xFF

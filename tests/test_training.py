@@ -361,7 +361,7 @@ def full(monkeypatch, number: int):
 
     def refuses(self, checkpoint_number=None, **options):
         if checkpoint_number == number:
-            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+            raise tf.errors.ResourceExhaustedError(None, None, "{{node}} ckpt; No space left [Op:SaveV2]")
         return save(self, checkpoint_number=checkpoint_number, **options)
 
     monkeypatch.setattr(tf.train.CheckpointManager, "save", refuses)
@@ -373,7 +373,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_costs_no_epoch_before(tmp_pat
     with monkeypatch.context() as patch:
         full(patch, 2)
         told = refused(tmp_path / "run", linear, epochs=3)
-    assert "checkpoint of epoch 2 (No space left on device)" in told
+    assert f"checkpoint of epoch 2 in {tmp_path / 'run'}: No space left. The" in told
     lines = []
     resumed = train(linear, few(), tmp_path / "run", resume=True, progress=lines.append)
     assert "epochs 2 to 3" in lines[0]

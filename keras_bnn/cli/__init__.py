@@ -9,10 +9,11 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+import keras_bnn
 from keras_bnn.cli import demo, export, info, inspect, predict, train, verify
 from keras_bnn.errors import InputError
 
@@ -33,9 +34,25 @@ def _app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     for module in COMMANDS:
         app.command(module.__name__.rpartition(".")[2])(_in_one_line(module.command))
     return app
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"keras-bnn {keras_bnn.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def _in_one_line(command: Callable[..., None]) -> Callable[..., None]:

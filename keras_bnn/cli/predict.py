@@ -8,7 +8,13 @@ from keras_bnn.cli.output import Json, quiet, show
 
 def command(
     file: Annotated[Path, typer.Argument(help="A .tflite file.")],
-    inputs: Annotated[Path, typer.Argument(help="Samples: .npy, or .npz by name.")],
+    inputs: Annotated[
+        Path,
+        typer.Argument(
+            help="Samples: .npy, or .npz by name. The batch is the first axis, values as the model "
+            "was trained on: images of the data sets here are from -1 to 1."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Outputs: .npy, or .npz by name.")],
     threads: Annotated[int, typer.Option(min=1, help="Threads for one prediction.")] = 1,
     as_json: Json = False,

@@ -105,9 +105,11 @@ class RunFolder:
         try:
             self._manager.save(checkpoint_number=len(epochs))
         except tf.errors.OpError as error:
+            # TensorFlow names the operation and a temporary file around what the disk said.
+            reason = error.message.partition(" [Op:")[0].rpartition("; ")[2]
             raise InputError(
-                f"Cannot write the checkpoint of epoch {len(epochs)} ({_brief(error)}). The epochs "
-                f"before are kept: make room in {self.path}, and resume."
+                f"Cannot write the checkpoint of epoch {len(epochs)} in {self.path}: {reason}. The "
+                "epochs before are kept: make room, and resume."
             ) from error
 
     def finish(self, model, epochs: list[dict], stopped: bool, test_accuracy: float) -> dict:
