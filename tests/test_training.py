@@ -361,7 +361,9 @@ def full(monkeypatch, number: int):
 
     def refuses(self, checkpoint_number=None, **options):
         if checkpoint_number == number:
-            raise tf.errors.ResourceExhaustedError(None, None, "{{node}} ckpt; No space left [Op:SaveV2]")
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "{{node}} ckpt; No space left [Op:SaveV2]"
+            )
         return save(self, checkpoint_number=checkpoint_number, **options)
 
     monkeypatch.setattr(tf.train.CheckpointManager, "save", refuses)
