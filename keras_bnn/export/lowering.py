@@ -74,6 +74,11 @@ def _lowered(graph: TracedGraph) -> TracedGraph:
     return graph
 
 
+def run(graph: TracedGraph, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of the graph for flat inputs, in its order."""
+    return [tensor.numpy() for tensor in to_module(graph).serve(*map(tf.constant, inputs)).values()]
+
+
 def evaluate(graph: TracedGraph, references: list[str]) -> list[np.ndarray]:
     """The values of `references` that depend on no input."""
     if not references:
@@ -81,7 +86,7 @@ def evaluate(graph: TracedGraph, references: list[str]) -> list[np.ndarray]:
     part = graph.copy()
     part.inputs, part.outputs = [], references
     part.prune()
-    return [tensor.numpy() for tensor in to_module(part).serve().values()]
+    return run(part, [])
 
 
 def _sign(x):

@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
+from keras_bnn.export import lowering
 from keras_bnn.export.baked import Baked, QuantizedLayer
-from keras_bnn.export.lowering import to_module
 from keras_bnn.export.reading import read_function
 from keras_bnn.export.rules import kernels
 from keras_bnn.export.rules.binary_products import is_binary_product
@@ -53,11 +53,11 @@ def bake_saved_model(path: str | os.PathLike) -> Baked:
         return [output.numpy() for output in call(map(tf.constant, arrays))]
 
     def misread(arrays: list[np.ndarray]) -> list[str]:
-        results = to_module(read).serve(*map(tf.constant, arrays)).values()
+        results = lowering.run(read, arrays)
         return [
             f"{name} is something else as it was read."
             for name, expected, result in zip(names, run(arrays), results, strict=True)
-            if np.abs(expected - result.numpy()).max() > 1e-4 * np.abs(expected).max()
+            if np.abs(expected - result).max() > 1e-4 * np.abs(expected).max()
         ]
 
     return Baked(graph, signature, names, _layers(graph, signature), run, misread)
@@ -113,8 +113,7 @@ def _values_before(graph: TracedGraph, products: list[Node], signature: Signatur
     part = graph.copy()
     part.outputs = [product.inputs[0] for product in products]
     part.prune()
-    inputs = [tf.constant(array) for array in signature.random_inputs(2, seed=0)]
-    return [tensor.numpy() for tensor in to_module(part).serve(*inputs).values()]
+    return lowering.run(part, signature.random_inputs(2, seed=0))
 
 
 def _label(node: Node) -> str:

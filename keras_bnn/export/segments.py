@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_bnn import bits
-from keras_bnn._keras import tf
 from keras_bnn.export.rules.binary_products import PADS, is_binary_product
-from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
+from keras_bnn.export.stored_kernels import StoredKernel
 from keras_bnn.export.traced import SIGN, Node, TracedGraph
 from keras_bnn.tflite.file import write
 from keras_bnn.tflite.graph import Graph
@@ -35,9 +34,8 @@ class Cut:
     channels: int
 
 
-def find_cuts(graph: TracedGraph, file: Graph) -> list[Cut]:
+def find_cuts(graph: TracedGraph, file: Graph, stored: list[StoredKernel]) -> list[Cut]:
     """All signs of the model but those that are its outputs alone."""
-    stored = stored_kernels(file)
     before: dict[str, set[int]] = {}
     for product in graph.of("Conv2D", "MatMul"):
         source = graph.producer(product.inputs[0])
@@ -131,8 +129,3 @@ def cut_open(graph: TracedGraph, cuts: list[Cut]) -> tuple[TracedGraph, list[str
     opened.outputs += [opened.nodes[cut.sign.name].inputs[0] for cut in cuts]
     opened.prune()
     return opened, names
-
-
-def run(module, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """Runs a module of `to_module`."""
-    return [tensor.numpy() for tensor in module.serve(*map(tf.constant, inputs)).values()]

@@ -10,11 +10,11 @@ from keras_bnn.errors import InputError
 from keras_bnn.export import segments
 from keras_bnn.export.bake import bake
 from keras_bnn.export.error_bounds import ErrorBounds
-from keras_bnn.export.lowering import to_module
+from keras_bnn.export.lowering import run
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.segments import Cut
-from keras_bnn.export.stored_kernels import stored_kernels
+from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
 from keras_bnn.export.traced import SIGN, TracedGraph
 from keras_bnn.runtime.engines import engine_for
 from keras_bnn.tflite.file import read
@@ -131,7 +131,8 @@ def verify(
     order = _order("inputs", baked.input_names, [port.name for port in file.inputs])
     back = _order("outputs", baked.output_names, [port.name for port in file.outputs])
     rewrite(baked.graph)
-    cuts = segments.find_cuts(baked.graph, file)
+    stored = stored_kernels(file)
+    cuts = segments.find_cuts(baked.graph, file, stored)
     problems = [
         f"The kernel behind {cut.sign.name} is not in the file."
         for cut in cuts
@@ -146,7 +147,7 @@ def verify(
     packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
 
     comparison = _Comparison(baked.graph, cuts, arrays, outputs, packed)
-    problems += comparison.problems + _surplus(file, baked.graph) + baked.misbaked(arrays)
+    problems += comparison.problems + _surplus(file, baked.graph, stored) + baked.misbaked(arrays)
     of_keras = baked.run(arrays)
     equal = _equal_samples(of_keras, comparison.of_baked)
     agreement, difference = _end_to_end(of_keras, outputs)
@@ -188,7 +189,7 @@ class _Comparison:
         opened, names = segments.cut_open(graph, cuts)
         bounds = ErrorBounds(opened, names)
         everything = [*inputs, *signs_of_file]
-        values = segments.run(to_module(opened), everything)
+        values = run(opened, everything)
         limits = bounds.of(everything)
         self.unproven = sorted(bounds.unbounded)
         producers = [graph.producer(reference) for reference in graph.outputs]
@@ -206,7 +207,7 @@ class _Comparison:
         """The baked model from its inputs: its outputs, and the signs at the cuts."""
         whole = graph.copy()
         whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
-        values = segments.run(to_module(whole), inputs)
+        values = run(whole, inputs)
         return values[: len(graph.outputs)], values[len(graph.outputs) :]
 
     def _choose(self, cuts, packed, own_signs) -> list[np.ndarray | None]:
@@ -244,14 +245,14 @@ class _Comparison:
         )
 
 
-def _surplus(file: Graph, graph: TracedGraph) -> list[str]:
+def _surplus(file: Graph, graph: TracedGraph, stored: list[StoredKernel]) -> list[str]:
     """The 1-bit operators of the file whose kernels the model has not."""
     kernels = [
         graph.value(node.inputs[1]) for node in graph.of("Conv2D") if is_binary_product(graph, node)
     ]
     return [
         f"The kernel of {file.tensor(kernel.operator.outputs[0]).name} is not in the model."
-        for kernel in stored_kernels(file)
+        for kernel in stored
         if kernel.is_1bit and not any(kernel.holds(signs) for signs in kernels)
     ]
 
