@@ -1,0 +1,104 @@
+/* One pixel at a time, 32 channels side by side in arrays that compilers keep in vector registers.
+ *
+ * Bits are counted within each byte; bytes are added up over 31 words, 31 × 8 = 248 ≤ 255, before
+ * they are widened. */
+#include <string.h>
+
+#include "bconv2d.h"
+
+enum { WORDS_PER_SUM = 31 };
+
+static inline uint32_t ones_in_bytes(uint32_t x) {
+  x -= x >> 1 & 0x55555555u;
+  x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+  return (x + (x >> 4)) & 0x0f0f0f0fu;
+}
+
+static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
+  for (int c = 0; c < BNN_TILE; c++) {
+    uint32_t pairs = (bytes[c] & 0x00ff00ffu) + (bytes[c] >> 8 & 0x00ff00ffu);
+    sums[c] += (int32_t)((pairs & 0xffff) + (pairs >> 16));
+    bytes[c] = 0;
+  }
+}
+
+static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, int32_t *sums) {
+  const uint32_t *const *taps = tile->taps + pixel * tile->tap_count;
+  const uint32_t *weights = tile->weights;
+  uint32_t bytes[BNN_TILE] = {0};
+  int left = WORDS_PER_SUM;
+  memset(sums, 0, BNN_TILE * sizeof *sums);
+  for (size_t t = 0; t < tile->tap_count; t++) {
+    const uint32_t *words = taps[t] + tile->first_word;
+    for (size_t j = 0; j < tile->words; j++, weights += BNN_TILE) {
+      for (int c = 0; c < BNN_TILE; c++) bytes[c] += ones_in_bytes(words[j] ^ weights[c]);
+      if (--left == 0) widen(bytes, sums), left = WORDS_PER_SUM;
+    }
+  }
+  widen(bytes, sums);
+}
+
+static inline const int32_t *correction_of(const bnn_bconv2d_tile *tile, size_t pixel) {
+  static const int32_t none[BNN_TILE];
+  return tile->corrections ? tile->corrections[pixel] + tile->first_correction : none;
+}
+
+static inline int32_t clamped(const bnn_bconv2d_tile *tile, int32_t v) {
+  v = v < tile->low ? tile->low : v;
+  return v > tile->high ? tile->high : v;
+}
+
+void bnn_bconv2d_float32_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
+  for (size_t p = 0; p < pixels; p++) {
+    int32_t sums[BNN_TILE];
+    float results[BNN_TILE];
+    const int32_t *correction = correction_of(tile, p);
+    count_different(tile, p, sums);
+    for (int c = 0; c < BNN_TILE; c++) {
+      int32_t early = tile->late ? 0 : correction[c];
+      float product = (float)clamped(tile, 2 * sums[c] + early) * tile->factor[c];
+      results[c] = product + tile->offset[c];
+    }
+    if (tile->corrections && tile->late)
+      for (int c = 0; c < BNN_TILE; c++) {
+        float late = (float)correction[c] * tile->factor[c];
+        results[c] = results[c] + late;
+      }
+    memcpy(tile->out + p * tile->stride, results, tile->channels * sizeof *results);
+  }
+}
+
+static inline int8_t rounded(float x) {
+  /* Written so that NaN becomes −128, too. */
+  x = x > -128 ? x : -128;
+  x = x < 127 ? x : 127;
+  int32_t whole = (int32_t)x;
+  float rest = x - (float)whole;
+  return (int8_t)(whole + (rest >= 0.5f) - (rest <= -0.5f));
+}
+
+void bnn_bconv2d_int8_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
+  for (size_t p = 0; p < pixels; p++) {
+    int32_t sums[BNN_TILE];
+    int8_t results[BNN_TILE];
+    const int32_t *correction = correction_of(tile, p);
+    count_different(tile, p, sums);
+    for (int c = 0; c < BNN_TILE; c++) {
+      float product = (float)clamped(tile, 2 * sums[c] + correction[c]) * tile->factor[c];
+      results[c] = rounded(product + tile->offset[c]);
+    }
+    memcpy(tile->out + p * tile->stride, results, tile->channels);
+  }
+}
+
+void bnn_bconv2d_packed_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
+  for (size_t p = 0; p < pixels; p++) {
+    int32_t sums[BNN_TILE];
+    const int32_t *correction = correction_of(tile, p);
+    uint32_t word = 0;
+    count_different(tile, p, sums);
+    for (size_t c = 0; c < tile->channels; c++)
+      word |= (uint32_t)(sums[c] + correction[c] > tile->threshold[c]) << c;
+    memcpy(tile->out + p * tile->stride, &word, sizeof word);
+  }
+}
