@@ -4,7 +4,6 @@ Arrays handed to C are exactly as large as they have to be, so a sanitizer sees 
 """
 
 import ctypes
-import os
 
 import numpy as np
 
@@ -85,7 +84,7 @@ class _Conv(ctypes.Structure):
 
 
 def _library():
-    library = ctypes.CDLL(os.environ.get("KERAS_BNN_TEST_LIBRARY") or str(native.library_path()))
+    library = ctypes.CDLL(str(native.library_path()))
     for name in ("bnn_kernel_name", "bnn_isa_available"):
         getattr(library, name).restype = ctypes.c_char_p
         getattr(library, name).argtypes = [ctypes.c_size_t]

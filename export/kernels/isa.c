@@ -36,7 +36,7 @@ bool bnn_isa_choose(const char *name, bnn_isa *isa, bnn_error *error) {
     if (i) strcat(list, ", ");
     strcat(list, available);
   }
-  return bnn_fail(error, "Instruction set '%.40s' is not available here, expected one of: %s.",
+  return bnn_fail(error, "Instruction set '%.40s' is not available here, expected one of: %s",
                   name, list);
 }
 

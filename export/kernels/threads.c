@@ -63,12 +63,12 @@ static void stop(bnn_threads *pool, int started) {
 bnn_threads *bnn_threads_create(int count, bnn_error *error) {
   enum { MOST = 1024 };
   if (count < 1 || count > MOST) {
-    bnn_fail(error, "Got %d threads, expected 1 to %d.", count, MOST);
+    bnn_fail(error, "Got %d threads, expected 1 to %d", count, MOST);
     return NULL;
   }
   bnn_threads *pool = calloc(1, sizeof *pool + (size_t)count * sizeof *pool->workers);
   if (!pool) {
-    bnn_fail(error, "Not enough memory for %d threads.", count);
+    bnn_fail(error, "Not enough memory for %d threads", count);
     return NULL;
   }
   pool->count = count;
@@ -80,7 +80,7 @@ bnn_threads *bnn_threads_create(int count, bnn_error *error) {
     *worker = (struct worker){.pool = pool, .index = i};
     if (pthread_create(&worker->thread, NULL, worker_loop, worker)) {
       stop(pool, i);
-      bnn_fail(error, "The system starts only %d of %d threads: ask for fewer.", i, count);
+      bnn_fail(error, "The system starts only %d of %d threads: ask for fewer", i, count);
       return NULL;
     }
   }

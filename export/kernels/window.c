@@ -7,7 +7,7 @@ bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t t
   if (size < 1 || taps < 1 || stride < 1 || dilation < 1)
     return bnn_fail(error,
                     "Got %d %s, %d taps, stride %d and dilation %d along them, expected 1 or more "
-                    "of each.",
+                    "of each",
                     size, axis, taps, stride, dilation);
   int64_t extent = (int64_t)(taps - 1) * dilation + 1;
   *window = (bnn_window){.size = size, .taps = taps, .stride = stride, .dilation = dilation};
@@ -18,7 +18,7 @@ bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t t
     return true;
   }
   if (extent > size)
-    return bnn_fail(error, "Got a window of %lld %s, expected at most the %d of the image.",
+    return bnn_fail(error, "Got a window of %lld %s, expected at most the %d of the image",
                     (long long)extent, axis, size);
   window->outputs = (int32_t)((size - extent) / stride + 1);
   return true;

@@ -59,19 +59,19 @@ static bool check_options(const bnn_bconv2d_options *o, bnn_error *error) {
   for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
     if (positive[i] < 1)
       return bnn_fail(error,
-                      "Got %d, expected 1 or more channels, groups, taps, strides and dilations.",
+                      "Got %d, expected 1 or more channels, groups, taps, strides and dilations",
                       positive[i]);
   if (o->channels_in % o->groups || o->channels_out % o->groups ||
       (o->groups > 1 && o->channels_in / o->groups % 32))
     return bnn_fail(error,
                     "Got %d groups of %d input and %d output channels, expected equal groups of "
-                    "both, with 32, 64, 96… input channels each.",
+                    "both, with 32, 64, 96… input channels each",
                     o->groups, o->channels_in, o->channels_out);
   if (o->output == BNN_int8 && !(o->scale > 0))
-    return bnn_fail(error, "Got an int8 output of scale %g, expected more than 0.", o->scale);
+    return bnn_fail(error, "Got an int8 output of scale %g, expected more than 0", o->scale);
   int64_t taps = (int64_t)o->kernel_height * o->kernel_width;
   if (taps > MOST_PRODUCTS || bnn_output_k(o) > MOST_PRODUCTS)
-    return bnn_fail(error, "Got %d × %d taps of %d channels, expected at most 2^28 products.",
+    return bnn_fail(error, "Got %d × %d taps of %d channels, expected at most 2^28 products",
                     o->kernel_height, o->kernel_width, o->channels_in / o->groups);
   return true;
 }
@@ -117,7 +117,7 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
   if (!check_options(options, error)) return NULL;
   bnn_bconv2d *conv = calloc(1, sizeof *conv);
   if (!conv) {
-    bnn_fail(error, "Not enough memory for a convolution.");
+    bnn_fail(error, "Not enough memory for a convolution");
     return NULL;
   }
   conv->options = *options;
@@ -131,7 +131,7 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
     if (kernels[i].isa <= isa && kernels[i].type == options->output) conv->run = kernels[i].run;
   if (!allocate_constants(conv)) {
     bnn_bconv2d_free(conv);
-    bnn_fail(error, "Not enough memory for %d kernels of %zu words.", options->channels_out,
+    bnn_fail(error, "Not enough memory for %d kernels of %zu words", options->channels_out,
              conv->tap_count * conv->words);
     return NULL;
   }
@@ -215,7 +215,7 @@ bool bnn_bconv2d_reshape(bnn_bconv2d *conv, bnn_image_shape input, bnn_image_sha
   bool same = o->padding != BNN_VALID;
   forget_shape(conv);
   if (input.batch < 1)
-    return bnn_fail(error, "Got %d images, expected 1 or more.", input.batch);
+    return bnn_fail(error, "Got %d images, expected 1 or more", input.batch);
   if (!bnn_window_of(&conv->rows, "rows", input.height, o->kernel_height, o->stride_height,
                      o->dilation_height, same, error) ||
       !bnn_window_of(&conv->columns, "columns", input.width, o->kernel_width, o->stride_width,
@@ -230,7 +230,7 @@ bool bnn_bconv2d_reshape(bnn_bconv2d *conv, bnn_image_shape input, bnn_image_sha
                     conv->image_pixels, conv->tap_count) ||
       (conv->sums && !prepare_corrections(conv))) {
     forget_shape(conv);
-    return bnn_fail(error, "Not enough memory for %zu output pixels of %zu taps.",
+    return bnn_fail(error, "Not enough memory for %zu output pixels of %zu taps",
                     conv->image_pixels, conv->tap_count);
   }
   *output = (bnn_image_shape){input.batch, conv->rows.outputs, conv->columns.outputs};

@@ -24,7 +24,7 @@ bool bnn_bmaxpool2d_shape(const bnn_bmaxpool2d_options *options, bnn_image_shape
                           bnn_image_shape *output, bnn_error *error) {
   bnn_window rows, columns;
   if (options->words < 1 || input.batch < 1)
-    return bnn_fail(error, "Got %d words a pixel and %d images, expected 1 or more.",
+    return bnn_fail(error, "Got %d words a pixel and %d images, expected 1 or more",
                     options->words, input.batch);
   if (!windows(options, input, &rows, &columns, error)) return false;
   *output = (bnn_image_shape){input.batch, rows.outputs, columns.outputs};
