@@ -14,7 +14,6 @@ from keras_bnn import data, export, runtime, saving, training
 from keras_bnn.errors import InputError
 from keras_bnn.export import Verification
 from keras_bnn.files import write_atomically
-from keras_bnn.runtime.engines import LCE_KERNELS
 
 
 @dataclass(frozen=True)
@@ -129,20 +128,15 @@ def _train(name: str, digits: data.Dataset, progress: Callable):
 
 def _compare(folder: Path, digits, layers: list[export.LayerFate]) -> tuple[Side, Side]:
     image = digits.test.images[:1]
-    binary = {
-        kernel: runtime.Interpreter(folder / "model.tflite", lce_kernel=kernel)
-        for kernel in LCE_KERNELS
-    }
+    binary = runtime.Interpreter(folder / "model.tflite")
     twin = runtime.Interpreter(folder / "float.tflite")
-    calls = {
-        kernel: lambda i=interpreter: i.predict(image) for kernel, interpreter in binary.items()
-    }
-    timings = runtime.time_side_by_side({**calls, "float": lambda: twin.predict(image)})
-    best = runtime.fastest({kernel: timings[kernel] for kernel in binary})
+    timings = runtime.time_side_by_side(
+        {"binary": lambda: binary.predict(image), "float": lambda: twin.predict(image)}
+    )
     weights = sum(math.prod(fate.kernel_shape) for fate in layers)
     kernel_bytes = sum(fate.bytes for fate in layers)
     return (
-        _side(folder / "model.tflite", binary[best], digits.test, kernel_bytes, timings[best]),
+        _side(folder / "model.tflite", binary, digits.test, kernel_bytes, timings["binary"]),
         _side(folder / "float.tflite", twin, digits.test, 4 * weights, timings["float"]),
     )
 

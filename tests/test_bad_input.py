@@ -50,10 +50,18 @@ def assert_nothing_written(folder: pathlib.Path):
 
 
 WRONG_TFLITE = ("missing", "folder", "empty", "text", "cut_1", "cut_50", "cut_99")
+WRONG_TFLITE_OF = {
+    "inspect": WRONG_TFLITE,
+    "predict": WRONG_TFLITE,
+    # Loads the model first, each time.
+    "verify": ("missing", "cut_50"),
+}
 
 
-@pytest.mark.parametrize("name", WRONG_TFLITE)
-@pytest.mark.parametrize("command", ["inspect", "predict", "verify"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(command, name) for command, names in WRONG_TFLITE_OF.items() for name in names],
+)
 def test_files_that_are_no_tflite_files(run, wrong, folder, command, name):
     file = wrong / (name if name == "folder" else f"{name}.tflite")
     words = {
@@ -231,20 +239,28 @@ def test_wrong_names(run, tmp_path):
     assert run("nonsense").status == 2
 
 
-@pytest.mark.parametrize("model", ["1-bit", "float"])
-def test_libraries_add_no_line_to_the_error(folder, tmp_path, model):
+@pytest.mark.parametrize(
+    ("model", "samples", "status"),
+    [
+        ("1-bit", IMAGES, 0),
+        pytest.param("1-bit", IMAGES[:, 1:], 2, marks=pytest.mark.slow),
+        ("float", IMAGES, 0),
+        ("float", IMAGES[:, 1:], 2),
+    ],
+    ids=["1-bit", "1-bit, wrong", "float", "float, wrong"],
+)
+def test_libraries_add_no_line(folder, tmp_path, model, samples, status):
     """TensorFlow and LiteRT log from C++, which only a process of its own shows."""
     file = folder / "model.tflite"
     if model == "float":
         float_only = tf.keras.Sequential([tf.keras.Input((8, 8, 1)), tf.keras.layers.Flatten()])
         kb.export.to_tflite(float_only, file := tmp_path / "float.tflite")
-    for samples, status in ((IMAGES, 0), (IMAGES[:, 1:], 2)):
-        np.save(tmp_path / "in.npy", samples)
-        words = ("predict", file, tmp_path / "in.npy", "-o", tmp_path / "out.npy")
-        out, error = (process := commands.start(*words)).communicate()
-        assert process.returncode == status, error
-        assert len(error.splitlines()) == (1 if status else 0), error
-        assert len(out.splitlines()) == (0 if status else 1), out
+    np.save(tmp_path / "in.npy", samples)
+    words = ("predict", file, tmp_path / "in.npy", "-o", tmp_path / "out.npy")
+    out, error = (process := commands.start(*words)).communicate()
+    assert process.returncode == status, error
+    assert len(error.splitlines()) == (1 if status else 0), error
+    assert len(out.splitlines()) == (0 if status else 1), out
 
 
 # Another mount namespace needs no rights outside it, and its mounts end with it. The answer is
@@ -274,11 +290,20 @@ def on_another_disk(folder, kind: str, *words) -> subprocess.CompletedProcess:
     return ran
 
 
+DISKS = {"full": ": No space left on device.", "read-only": "is not writable."}
+
+
 @pytest.mark.parametrize(
-    ("kind", "says"), [("full", ": No space left on device."), ("read-only", "is not writable.")]
+    ("command", "kind"),
+    [
+        ("export", "full"),
+        ("predict", "read-only"),
+        # Both commands write through the same function.
+        pytest.param("export", "read-only", marks=pytest.mark.slow),
+        pytest.param("predict", "full", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("command", ["export", "predict"])
-def test_disks_that_take_no_more(folder, tmp_path, command, kind, says):
+def test_disks_that_take_no_more(folder, tmp_path, command, kind):
     words = {
         "export": (folder / "model.keras", "-o", tmp_path / "earlier.tflite"),
         "predict": (folder / "model.tflite", folder / "in.npy", "-o", tmp_path / "earlier.npy"),
@@ -287,7 +312,7 @@ def test_disks_that_take_no_more(folder, tmp_path, command, kind, says):
     assert ran.returncode == 2, ran
     (error,) = ran.stderr.splitlines()
     assert error.startswith(f"keras-bnn: Cannot write {words[command][-1]}: ")
-    assert says in error
+    assert DISKS[kind] in error
     filler = ["filler"] if kind == "full" else []
     held = [EARLIER.decode()] * 2 + ["earlier.npy", "earlier.tflite", *filler]
     assert ran.stdout.splitlines() == held
@@ -333,9 +358,16 @@ def killed(process: subprocess.Popen) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("where", ["converting", "writing"])
-@pytest.mark.parametrize("how", [interrupted, killed])
-def test_an_export_that_is_stopped_leaves_the_earlier_file(folder, wrong, where, how):
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        (interrupted, "converting"),
+        (killed, "writing"),
+        pytest.param(interrupted, "writing", marks=pytest.mark.slow),
+        pytest.param(killed, "converting", marks=pytest.mark.slow),
+    ],
+)
+def test_an_export_that_is_stopped_leaves_the_earlier_file(folder, wrong, how, where):
     words = (where, "export", folder / "model.keras", "-o", wrong / "earlier.tflite")
     visible = sorted(path.name for path in wrong.iterdir())
     with commands.start(*words, script=STOPPING) as process:

@@ -5,6 +5,12 @@
 
 #include "isa.h"
 
+/* Linked on glibc 2.34 or later these two would ask for it, though older ones have them, too. */
+#if defined(__GLIBC__) && defined(__x86_64__)
+__asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
+__asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
+#endif
+
 /* The caller is thread 0. A worker sleeps until `round` changes, does its range and counts itself
  * out of `running`. */
 struct bnn_threads {

@@ -13,32 +13,46 @@ _PACKAGES = (
     "larq",
     "larq-compute-engine",
 )
-# What a binary convolution can use, of what Linux calls the processor's features.
-_INSTRUCTION_SETS = ("avx2", "avx512_vpopcntdq", "avx512bw", "asimd", "asimddp")
 
 
 def command(as_json: Json = False) -> None:
     """Show versions, the processor's instruction sets, and what runs 1-bit files here."""
+    from keras_bnn.runtime import native
+
     versions = {package: _version(package) for package in _PACKAGES}
-    processor = _processor()
-    engine = "LCE" if versions["larq-compute-engine"] else None
+    processor, library = _processor(), native.library_path()
     info = {
         "versions": versions,
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "processor": processor["name"],
-        "instruction_sets": processor["sets"],
-        "runs_1bit_files": engine,
+        "processor": processor,
+        "instruction_sets": native.instruction_sets(),
+        "instruction_set": native.instruction_set() if library else None,
+        "library": str(library) if library else None,
+        "runs_1bit_files": _engine(versions, library),
     }
     lines = [f"{package:20} {version or 'not installed'}" for package, version in versions.items()]
     lines += [
         f"{'python':20} {info['python']}",
-        f"{'processor':20} {processor['name']} ({info['machine']})",
-        f"{'instruction sets':20} {' '.join(processor['sets']) or 'none that matters here'}",
+        f"{'processor':20} {processor} ({info['machine']})",
+        f"{'own library':20} {library or 'not in use: ' + native.why_no_library()}",
+        f"{'instruction sets':20} {_sets(info)}",
         f"{'1-bit files run on':20} "
-        + (engine or 'nothing yet; run: pip install "keras-bnn[train]"'),
+        + (info["runs_1bit_files"] or 'nothing yet; run: pip install "keras-bnn[train]"'),
     ]
     show(info, as_json, "\n".join(lines))
+
+
+def _engine(versions: dict[str, str | None], library: Path | None) -> str | None:
+    if library:
+        return "LiteRT + keras-bnn"
+    return "LCE" if versions["larq-compute-engine"] else None
+
+
+def _sets(info: dict) -> str:
+    if not info["instruction_sets"]:
+        return "unknown without the library"
+    return f"{info['instruction_set']} in use, of {', '.join(info['instruction_sets'])}"
 
 
 def _version(package: str) -> str | None:
@@ -48,15 +62,11 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> dict:
-    """Name and instruction sets as Linux reports them."""
+def _processor() -> str:
+    """Its name as Linux reports it."""
     path = Path("/proc/cpuinfo")
-    fields: dict[str, str] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    features = (fields.get("flags") or fields.get("Features") or "").split()
-    return {
-        "name": fields.get("model name") or platform.processor() or "unknown",
-        "sets": [name for name in _INSTRUCTION_SETS if name in features],
-    }
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or "unknown"

@@ -5,10 +5,13 @@ import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+
+from keras_bnn.errors import MissingLibraryWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -34,7 +37,7 @@ def progress(line: str) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what C++ libraries log from standard error; Python's exceptions still show.
+    """Keeps what libraries log from standard error; exceptions and our own warnings still show.
 
     TensorFlow and LiteRT log drivers that they do not find and delegates that they make, before
     any setting of theirs takes effect or regardless of it.
@@ -43,12 +46,17 @@ def quiet() -> Iterator[None]:
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MissingLibraryWarning)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(nowhere)
+            for warning in caught:
+                if issubclass(warning.category, MissingLibraryWarning):
+                    progress(f"keras-bnn: {warning.message}")
 
 
 def quiet_import() -> None:

@@ -16,6 +16,7 @@ from keras_bnn.errors import InputError
 from keras_bnn.export.lowering import to_module
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite import file
+from keras_bnn.tflite.batches import open_reshapes
 
 # The schema says that all its vectors may be missing; after `file.read` none of them is.
 Model = Any
@@ -38,7 +39,7 @@ def convert(
             data = _lce.convert_saved_model(folder)
     model = file.read(data)
     _name(model, input_names, output_names)
-    _open_reshapes(model)
+    open_reshapes(model)
     _open_ports(model, graph)
     return file.write(model)
 
@@ -99,44 +100,3 @@ def _open_ports(model: Model, graph: TracedGraph) -> None:
         if shape.rank and shape[0] is None:
             tensor = subgraph.tensors[index]
             tensor.shapeSignature = [-1 if n is None else n for n in shape]
-
-
-def _open_reshapes(model: Model) -> None:
-    """Puts -1 for the batch into the target shapes of RESHAPE, where the converter wrote 1.
-
-    With a 1 the file would run at batch 1 only. The first axis follows from the others, which
-    do not depend on the batch.
-    """
-    graph = model.subgraphs[0]
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex].builtinCode
-        if code != schema.BuiltinOperator.RESHAPE or len(operator.inputs) < 2:
-            continue
-        data = model.buffers[graph.tensors[operator.inputs[1]].buffer].data
-        if data is None or not len(data):
-            continue
-        shape = np.frombuffer(bytes(data), np.int32).copy()
-        output = graph.tensors[operator.outputs[0]]
-        if len(shape) == 0 or (np.asarray(output.shape)[1:] == 0).any():
-            continue
-        shape[1:] = output.shape[1:]
-        shape[0] = -1
-        target = _add_constant(model, shape, f"{output.name.decode()}/shape")
-        operator.inputs = [operator.inputs[0], target]
-        if operator.builtinOptions is not None:
-            operator.builtinOptions.newShape = shape.tolist()
-
-
-def _add_constant(model: Model, values: np.ndarray, name: str) -> int:
-    """Adds an int32 constant (the old one may have other readers); returns its tensor's index."""
-    graph = model.subgraphs[0]
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-    model.buffers.append(buffer)
-    tensor = schema.TensorT()
-    tensor.type = schema.TensorType.INT32
-    tensor.shape = [len(values)]
-    tensor.buffer = len(model.buffers) - 1
-    tensor.name = name.encode()
-    graph.tensors.append(tensor)
-    return len(graph.tensors) - 1

@@ -16,7 +16,11 @@ from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.segments import Cut
 from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
 from keras_bnn.export.traced import SIGN, TracedGraph
-from keras_bnn.runtime.engines import engine_for
+from keras_bnn.runtime import native
+from keras_bnn.runtime.engine import Engine
+from keras_bnn.runtime.engines import LITERT, engine_for
+from keras_bnn.runtime.foreign import has_1bit_operators
+from keras_bnn.runtime.lce import most_exact_kernel
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph
 
@@ -39,7 +43,7 @@ class Verification:
         ok: Whether rounding explains every difference, between the file and the baked model, and
             between each quantized layer of the model and what it was baked to.
         samples: How many samples were compared.
-        signs: How many signs were compared.
+        signs: How many signs were compared, on all engines together, as are the next four.
         explained_signs: How many of them differ, with a value below that lies within its error
             bound of 0.
         wrong_signs: How many differ beyond that bound. 0 in a right file.
@@ -52,7 +56,7 @@ class Verification:
             input to output, in units of that output. One flipped sign can make it large.
         agreement: Share of the samples of which the largest value of every output is at the same
             place in Keras and the file (the same class).
-        engine: What ran the file.
+        engine: What ran the file, all of them.
         problems: What is in one of model and file and not in the other, or was baked wrongly.
         unproven: TensorFlow's operations for which no error bound is known. What follows them was
             compared within 0.1 % of the largest value instead.
@@ -109,7 +113,9 @@ def verify(
         inputs: Samples, as `model.predict` takes them (an array, a list, or a dict by name).
             Without them, 16 random ones, of which half hold many exact ties.
         engine: What runs the file: a function from its bytes to an object with a `name` and with
-            `run`, from a list of arrays to a list of arrays. By default LCE's reference kernels.
+            `run`, from a list of arrays to a list of arrays. By default two, and the file has to
+            be right on both: LCE's reference kernels, and LiteRT with our own library, where that
+            is installed.
 
     Returns:
         What was compared, and whether it is equal.
@@ -141,31 +147,55 @@ def verify(
     cuts = [cut for cut in cuts if cut.candidates]
     tensors = sorted({tensor for cut in cuts for tensor in cut.candidates})
     data = segments.with_tensors_as_outputs(file, tensors)
-    running = engine(data) if engine else engine_for(file, data)
-    results = running.run([arrays[i] for i in order])
-    outputs = [results[i] for i in back]
-    packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
-
-    comparison = _Comparison(baked.graph, cuts, arrays, outputs, packed)
-    problems += comparison.problems + _surplus(file, baked.graph, stored) + baked.misbaked(arrays)
+    closed = _run_closed(baked.graph, cuts, arrays)
     of_keras = baked.run(arrays)
-    equal = _equal_samples(of_keras, comparison.of_baked)
-    agreement, difference = _end_to_end(of_keras, outputs)
+    problems += _surplus(file, baked.graph, stored) + baked.misbaked(arrays)
+    names, comparisons, ends = [], [], []
+    for running in [engine(data)] if engine else _engines(data):
+        results = running.run([arrays[i] for i in order])
+        outputs = [results[i] for i in back]
+        packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
+        comparison = _Comparison(baked.graph, cuts, closed, arrays, outputs, packed)
+        names.append(running.name)
+        comparisons.append(comparison)
+        ends.append(_end_to_end(of_keras, outputs))
+        problems += [f"{running.name}: {problem}" for problem in comparison.problems]
+    wrong_signs = sum(comparison.wrong_signs for comparison in comparisons)
+    wrong_outputs = sum(comparison.wrong_outputs for comparison in comparisons)
     return Verification(
-        ok=not (comparison.wrong_signs or comparison.wrong_outputs or problems),
+        ok=not (wrong_signs or wrong_outputs or problems),
         samples=len(arrays[0]),
-        signs=comparison.signs,
-        explained_signs=comparison.explained_signs,
-        wrong_signs=comparison.wrong_signs,
-        wrong_outputs=comparison.wrong_outputs,
-        largest_excess=comparison.largest_excess,
-        equal_to_baked=equal,
-        max_abs_difference=difference,
-        agreement=agreement,
-        engine=running.name,
+        signs=sum(comparison.signs for comparison in comparisons),
+        explained_signs=sum(comparison.explained_signs for comparison in comparisons),
+        wrong_signs=wrong_signs,
+        wrong_outputs=wrong_outputs,
+        largest_excess=max(comparison.largest_excess for comparison in comparisons),
+        equal_to_baked=_equal_samples(of_keras, closed[0]),
+        max_abs_difference=max(difference for _, difference in ends),
+        agreement=min(agreement for agreement, _ in ends),
+        engine=", ".join(names),
         problems=problems,
-        unproven=comparison.unproven,
+        unproven=sorted({name for comparison in comparisons for name in comparison.unproven}),
     )
+
+
+def _engines(data: bytes) -> list[Engine]:
+    """LCE's reference kernel is the standard, and our own library what people will run."""
+    graph = Graph(read(data))
+    if not has_1bit_operators(graph):
+        return [engine_for(read(data))]
+    engines = [engine_for(read(data), name=most_exact_kernel(graph))]
+    if native.library_path():
+        engines.append(engine_for(read(data), name=LITERT))
+    return engines
+
+
+def _run_closed(graph: TracedGraph, cuts: list[Cut], inputs: list[np.ndarray]):
+    """The baked model from its inputs: its outputs, and the signs at the cuts."""
+    whole = graph.copy()
+    whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
+    values = run(whole, inputs)
+    return values[: len(graph.outputs)], values[len(graph.outputs) :]
 
 
 class _Comparison:
@@ -175,6 +205,7 @@ class _Comparison:
         self,
         graph: TracedGraph,
         cuts: list[Cut],
+        closed: tuple[list[np.ndarray], list[np.ndarray]],
         inputs: list[np.ndarray],
         outputs: list[np.ndarray],
         packed: dict[int, np.ndarray],
@@ -182,7 +213,7 @@ class _Comparison:
         self.problems: list[str] = []
         self.signs = self.explained_signs = self.wrong_signs = self.wrong_outputs = 0
         self.largest_excess = 0.0
-        self.of_baked, own_signs = self._run_closed(graph, cuts, inputs)
+        _, own_signs = closed
         in_file = self._choose(cuts, packed, own_signs)
         cuts = [cut for cut, values in zip(cuts, in_file, strict=True) if values is not None]
         signs_of_file = [values for values in in_file if values is not None]
@@ -201,14 +232,6 @@ class _Comparison:
                 limit = np.full(limit.shape, _UNPROVEN * np.abs(value).max(initial=0.0))
             compare = self._compare_signs if node.op == SIGN else self._compare_outputs
             compare(node, in_file, value, limit)
-
-    @staticmethod
-    def _run_closed(graph: TracedGraph, cuts: list[Cut], inputs):
-        """The baked model from its inputs: its outputs, and the signs at the cuts."""
-        whole = graph.copy()
-        whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
-        values = run(whole, inputs)
-        return values[: len(graph.outputs)], values[len(graph.outputs) :]
 
     def _choose(self, cuts, packed, own_signs) -> list[np.ndarray | None]:
         """The file's values of each cut; of several that could be it, the most alike."""

@@ -1,141 +1,80 @@
-"""What runs a file: one class an engine, each from arrays to arrays, positional."""
+"""Which engine runs a file."""
 
-import abc
-import contextlib
-import textwrap
-from collections.abc import Iterator
+from __future__ import annotations
 
-import numpy as np
+import functools
+import importlib.util
+import warnings
+from typing import TYPE_CHECKING
 
-from keras_bnn.errors import InputError
-from keras_bnn.tflite.graph import Graph, Operator
+from keras_bnn.errors import InputError, MissingLibraryWarning
+from keras_bnn.runtime import native
+from keras_bnn.runtime.engine import Engine
+from keras_bnn.runtime.foreign import has_1bit_operators, prepare
+from keras_bnn.runtime.lce import LCE_KERNELS, LceEngine, most_exact_kernel
+from keras_bnn.runtime.litert import LiteRTEngine
+from keras_bnn.tflite.file import write
+from keras_bnn.tflite.graph import Graph
 
-# Larq Compute Engine's kernels for LceBconv2d. The reference kernel is right for every operator
-# but refuses true-zero padding of an odd number of channels and ends the process where such padding
-# meets packed output; the others are wrong where it meets a map smaller than the kernel, and the
-# default one refuses groups.
-LCE_KERNELS = {
-    "reference": {"use_reference_bconv": True},
-    "default": {},
-    "indirect": {"use_indirect_bgemm": True},
-    "default with XNNPACK": {"use_xnnpack": True},
-    "indirect with XNNPACK": {"use_indirect_bgemm": True, "use_xnnpack": True},
-}
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import ModelT
 
-
-class Engine(abc.ABC):
-    """Runs a file, so many samples at a time as it was made for.
-
-    Attributes:
-        name: What people call it.
-        batch: How many samples the file takes at once; 0 for any number.
-    """
-
-    name: str
-    batch: int = 0
-
-    def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Returns the outputs, one after another where the file's batch is less than the inputs'.
-
-        Raises:
-            InputError: If the engine refuses the file.
-        """
-        count = len(inputs[0])
-        size = self.batch or count
-        with _one_line(self.name):
-            parts = [
-                self._run([array[i : i + size] for array in inputs]) for i in range(0, count, size)
-            ]
-            if len(parts) == 1:
-                return parts[0]
-            return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-    @abc.abstractmethod
-    def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]: ...
+LITERT = "LiteRT"
+ENGINES = (LITERT, *LCE_KERNELS)
 
 
-class LceEngine(Engine):
-    """The interpreter of Larq Compute Engine. It keeps the batch of the file."""
-
-    def __init__(self, data: bytes, num_threads: int, kernel: str):
-        from keras_bnn import _lce
-
-        self.name = f"LCE ({kernel})"
-        with _one_line(self.name):
-            self._interpreter = _lce.Interpreter(
-                data, num_threads=num_threads, **LCE_KERNELS[kernel]
-            ).interpreter
-            self.batch = self._interpreter.input_shapes[0][0]
-
-    def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        return self._interpreter.predict(inputs)
-
-
-class LiteRTEngine(Engine):
-    """Stock LiteRT with XNNPACK. It runs a batch of any size at once, if the file takes that."""
-
-    def __init__(self, data: bytes, num_threads: int):
-        from ai_edge_litert.interpreter import Interpreter
-
-        self.name = "LiteRT"
-        with _one_line(self.name):
-            self._interpreter = Interpreter(model_content=data, num_threads=num_threads)
-            self._inputs = self._interpreter.get_input_details()
-            self._outputs = self._interpreter.get_output_details()
-        self._shapes: list[tuple[int, ...]] = []
-        # -1 where the file leaves the batch open; one input that fixes it decides.
-        self.batch = max(0, *(int(detail["shape_signature"][0]) for detail in self._inputs))
-
-    def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        interpreter = self._interpreter
-        shapes = [array.shape for array in inputs]
-        if shapes != self._shapes:
-            # Until all of it is done, the interpreter has neither the old shapes nor the new ones.
-            self._shapes = []
-            for detail, shape in zip(self._inputs, shapes, strict=True):
-                interpreter.resize_tensor_input(detail["index"], shape)
-            interpreter.allocate_tensors()
-            self._shapes = shapes
-        for detail, array in zip(self._inputs, inputs, strict=True):
-            interpreter.set_tensor(detail["index"], array)
-        interpreter.invoke()
-        return [interpreter.get_tensor(detail["index"]) for detail in self._outputs]
-
-
-@contextlib.contextmanager
-def _one_line(engine: str) -> Iterator[None]:
-    """Makes what an engine raises for a file that it cannot run an `InputError`."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
-        raise InputError(
-            f"{engine} cannot run this file: {reason}. It may be damaged, or have operators that "
-            f"{engine} lacks: export it again."
-        ) from error
-
-
-def engine_for(
-    graph: Graph, data: bytes, num_threads: int = 1, lce_kernel: str | None = None
-) -> Engine:
+def engine_for(model: ModelT, num_threads: int = 1, name: str | None = None) -> Engine:
     """The engine that runs a file.
 
     Args:
-        graph: The file's graph.
-        data: The file.
+        model: The file's content; changed where LiteRT needs it (see `foreign.prepare`).
         num_threads: Threads for one prediction.
-        lce_kernel: A key of `LCE_KERNELS`. `None`: the reference kernel, or where that refuses
-            the file the default one.
+        name: One of `ENGINES`. `None`: LiteRT, with our delegate if there are 1-bit operators.
+            Where our library is missing these run on LCE's interpreter, with a warning.
 
     Raises:
-        InputError: If the file's inputs have no batch in common, or the engine refuses the file.
+        InputError: If there is no such engine, nothing here runs 1-bit operators, the file's
+            inputs have no batch in common, or the engine refuses the file.
     """
+    if name is not None and name not in ENGINES:
+        raise InputError(f"engine is {name!r}, expected one of {list(ENGINES)}.")
+    graph = Graph(model)
     _check_batch(graph)
-    if not any(operator.name.startswith("Lce") for operator in graph.operators):
-        return LiteRTEngine(data, num_threads)
-    if lce_kernel is None:
-        lce_kernel = "default" if _reference_refuses(graph) else "reference"
-    return LceEngine(data, num_threads, lce_kernel)
+    is_1bit = has_1bit_operators(graph)
+    if is_1bit and name is None and native.library_path() is None:
+        name = _instead_of_library(graph)
+    if name in LCE_KERNELS:
+        return LceEngine(write(model), num_threads, name)
+    library = native.library_path() if is_1bit else None
+    if is_1bit and library is None:
+        raise _nothing_runs_it()
+    prepare(model)
+    return LiteRTEngine(write(model), num_threads, library)
+
+
+def _instead_of_library(graph: Graph) -> str:
+    if importlib.util.find_spec("larq_compute_engine") is None:
+        raise _nothing_runs_it()
+    _warn_once()
+    return most_exact_kernel(graph)
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        "1-bit operators run on LCE's interpreter, which is slower, because keras-bnn's own "
+        f"library is not in use: {native.why_no_library()}.",
+        MissingLibraryWarning,
+        stacklevel=5,
+    )
+
+
+def _nothing_runs_it() -> InputError:
+    return InputError(
+        f"Nothing here runs 1-bit operators: of keras-bnn's own library, {native.why_no_library()}."
+        " Install it again where there is a C compiler, or run: pip install "
+        '"keras-bnn[train]", which brings LCE\'s interpreter.'
+    )
 
 
 def _check_batch(graph: Graph) -> None:
@@ -147,23 +86,3 @@ def _check_batch(graph: Graph) -> None:
     batches = {signature[0] for signature in signatures if signature[0] > 0}
     if len(batches) > 1:
         raise InputError(f"The file has inputs of {sorted(batches)} samples each, {expected}.")
-
-
-def _reference_refuses(graph: Graph) -> bool:
-    """Whether true zeros surround an odd number of channels somewhere, or make packed output.
-
-    Of the latter the reference kernel does not say so, but reads what is not there; the default
-    one refuses it.
-    """
-    return any(
-        operator.name == "LceBconv2d"
-        # What an operator lacks, LCE reads as 0.
-        and operator.options.get("padding", 0) == 0
-        and operator.options.get("pad_values", 0) == 0
-        and (operator.options.get("channels_in", 0) % 2 or _is_packed(graph, operator))
-        for operator in graph.operators
-    )
-
-
-def _is_packed(graph: Graph, operator: Operator) -> bool:
-    return any(graph.tensor(output).type == "int32" for output in operator.outputs)

@@ -1,11 +1,12 @@
 import os
+import threading
 
 import numpy as np
 
 from keras_bnn.errors import InputError
 from keras_bnn.inputs import in_order, wrong_shape
-from keras_bnn.runtime.engines import LCE_KERNELS, engine_for
-from keras_bnn.tflite.file import read, write
+from keras_bnn.runtime.engines import engine_for
+from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph, Tensor
 
 
@@ -15,10 +16,9 @@ class Interpreter:
     Args:
         path_or_bytes: The file, or its contents.
         num_threads: Threads that one prediction may use, >= 1.
-        lce_kernel: Which of LCE's kernels multiplies in files with 1-bit operators: a key of
-            `keras_bnn.runtime.engines.LCE_KERNELS`. By default the reference kernel, which is
-            right for every operator it takes but not the fastest, or where it refuses the file
-            LCE's default one; `engine` says which.
+        engine: What runs it, one of `keras_bnn.runtime.ENGINES`. By default LiteRT, where our own
+            library runs the 1-bit operators; if that is missing, LCE's interpreter runs them,
+            with a warning.
 
     Attributes:
         input_names, output_names: In the order of the file.
@@ -26,10 +26,11 @@ class Interpreter:
 
     Raises:
         TFLiteFileError: If there is no such file, or it is no .tflite file.
-        InputError: If `num_threads` or `lce_kernel` is out of range, the file's inputs have no
-            batch in common, or the engine refuses the file.
+        InputError: If `num_threads` or `engine` is out of range, the file's inputs have no batch
+            in common, or the engine refuses the file.
 
-    One object must not be used by several Python threads at once.
+    Several Python threads may call one object: they take turns. To predict at the same time, give
+    each thread an interpreter of its own.
 
     >>> interpreter = Interpreter("model.tflite")  # doctest: +SKIP
     >>> interpreter.predict(images).shape  # doctest: +SKIP
@@ -40,18 +41,17 @@ class Interpreter:
         self,
         path_or_bytes: str | os.PathLike | bytes,
         num_threads: int = 1,
-        lce_kernel: str | None = None,
+        engine: str | None = None,
     ):
         if not isinstance(num_threads, int) or num_threads < 1:
             raise InputError(f"num_threads is {num_threads!r}, expected an integer, 1 or more.")
-        if lce_kernel is not None and lce_kernel not in LCE_KERNELS:
-            raise InputError(f"lce_kernel is {lce_kernel!r}, expected one of {list(LCE_KERNELS)}.")
         model = read(path_or_bytes)
         graph = Graph(model)
-        self._inputs = [(port.name, graph.tensor(port.tensor)) for port in graph.inputs]
-        self.input_names = tuple(name for name, _ in self._inputs)
+        self.input_names = tuple(port.name for port in graph.inputs)
         self.output_names = tuple(port.name for port in graph.outputs)
-        self._engine = engine_for(graph, write(model), num_threads, lce_kernel)
+        self._engine = engine_for(model, num_threads, engine)
+        self._inputs = [(port.name, graph.tensor(port.tensor)) for port in graph.inputs]
+        self._turn = threading.Lock()
         self.engine = self._engine.name
 
     def predict(self, inputs) -> np.ndarray | dict[str, np.ndarray]:
@@ -69,7 +69,8 @@ class Interpreter:
                 engine refuses the file.
         """
         arrays = self._checked(inputs)
-        outputs = self._engine.run(arrays)
+        with self._turn:
+            outputs = self._engine.run(arrays)
         if len(outputs) == 1:
             return outputs[0]
         return dict(zip(self.output_names, outputs, strict=True))

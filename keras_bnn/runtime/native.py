@@ -1,7 +1,11 @@
-"""The library of 1-bit kernels and the LiteRT delegate that offers them, if it was built."""
+"""The library of 1-bit kernels, with the LiteRT delegate that offers them, if it was built."""
 
+import ctypes
+import functools
 import os
 from pathlib import Path
+
+from keras_bnn.errors import InputError
 
 _NAME = "libkeras_bnn.so"
 
@@ -15,3 +19,45 @@ def library_path() -> Path | None:
     if os.environ.get("KERAS_BNN_NATIVE") == "0" or not path.exists():
         return None
     return path
+
+
+def why_no_library() -> str:
+    """Why `library_path` is `None`, as a clause."""
+    if os.environ.get("KERAS_BNN_NATIVE") == "0":
+        return "KERAS_BNN_NATIVE=0 asks not to use it"
+    return "this installation has none, for it was built without a C compiler"
+
+
+def instruction_sets() -> list[str]:
+    """The instruction sets that this processor and the library have, best first.
+
+    The last is "portable". Empty without the library.
+    """
+    path = library_path()
+    if path is None:
+        return []
+    names = _load(path).bnn_isa_available
+    found = []
+    while name := names(len(found)):
+        found.append(name.decode())
+    return found
+
+
+def instruction_set() -> str:
+    """The instruction set in use: the best, or the one that `KERAS_BNN_ISA` names.
+
+    Raises:
+        InputError: If that one is not available here.
+    """
+    sets, wanted = instruction_sets(), os.environ.get("KERAS_BNN_ISA")
+    if wanted and wanted not in sets:
+        raise InputError(f"KERAS_BNN_ISA is {wanted!r}, expected one of {sets}, which run here.")
+    return wanted or sets[0]
+
+
+@functools.cache
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.bnn_isa_available.restype = ctypes.c_char_p
+    library.bnn_isa_available.argtypes = [ctypes.c_size_t]
+    return library
