@@ -218,11 +218,13 @@ ONE_BIT = {
     ],
     "46 geometry": lambda: [
         chain(conv(5, size, strides=stride, dilation_rate=dilation, **padding), shape=(11, 13, 32))
-        # Each padding with each step, and each of both with both sizes.
-        for number, padding in enumerate(({}, {"pad_values": 0.0}, {"padding": "valid"}))
-        for size, (stride, dilation) in zip(
-            (2 + number % 2, 3 - number % 2, 2 + number % 2), ((1, 1), (2, 1), (1, 2)), strict=True
+        # Every padding with every step, and each of both with both sizes.
+        for padding, sizes in (
+            ({}, (2, 3, 2)),
+            ({"pad_values": 0.0}, (3, 2, 3)),
+            ({"padding": "valid"}, (2, 3, 3)),
         )
+        for size, (stride, dilation) in zip(sizes, ((1, 1), (2, 1), (1, 2)), strict=True)
     ],
     "47 padding with other values": lambda: [chain(conv(pad_values=-1.0))],
     "50 open height and width": lambda: [

@@ -112,6 +112,7 @@ def test_description(build, tmp_path):
     tf.keras.utils.set_random_seed(0)
     model = networks.with_trained_statistics(build())
     exported = kb.export.to_tflite(model, tmp_path / "m.tflite", description=build.__doc__)
+    assert exported.bytes == exported.path.stat().st_size
     text = _text(exported, tmp_path)
     path = GOLDEN / f"{build.__name__}.txt"
     if os.environ.get("UPDATE_GOLDEN"):

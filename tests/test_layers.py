@@ -198,7 +198,13 @@ class TestEveryLayer:
 
 
 @pytest.mark.parametrize(
-    "suffix", [".keras", ".h5", pytest.param("", id="saved_model", marks=pytest.mark.slow)]
+    "suffix",
+    [
+        ".keras",
+        # test_saving has a layer of each class in these formats.
+        pytest.param(".h5", marks=pytest.mark.slow),
+        pytest.param("", id="saved_model", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("shape", [IMAGE, STEPS, ROW], ids=["conv2d", "conv1d", "dense"])
 def test_saved_layers_predict_and_train_on(shape, suffix, generator, tmp_path):

@@ -46,6 +46,7 @@ def test_the_code_is_short():
     assert len(lines) <= 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train_and_export", "residual_network"])
 def test_examples_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

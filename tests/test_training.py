@@ -25,6 +25,7 @@ from keras_bnn.training.train import _duration
 SETTINGS = {"epochs": 3, "batch_size": 256, "learning_rate": 0.01, "seed": 5}
 # For tests that need a run, but nothing of what it learns.
 BRIEF = {"epochs": 1, "batch_size": 64}
+SHORT = {**BRIEF, "epochs": 3}
 
 
 def tiny(input_shape, num_classes):
@@ -115,6 +116,12 @@ def whole(digits, tmp_path_factory):
     return train(tiny, digits, tmp_path_factory.mktemp("whole") / "run", **SETTINGS)
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A run of a few seconds that nothing interrupted."""
+    return train(linear, few(), tmp_path_factory.mktemp("short") / "run", **SHORT)
+
+
 @pytest.fixture
 def copied(whole, tmp_path):
     """The same run in a folder of this test's own."""
@@ -182,17 +189,16 @@ def test_a_killed_run_with_random_layers_ends_where_an_uninterrupted_one_does(di
 
 
 @pytest.mark.parametrize("build", [linear, pytest.param(random, marks=pytest.mark.slow)])
-def test_a_history_one_epoch_ahead_of_the_checkpoint(build, tmp_path, monkeypatch):
-    options = {**BRIEF, "epochs": 3}
-    whole = train(build, few(), tmp_path / "whole", **options)
+def test_a_history_one_epoch_ahead_of_the_checkpoint(build, short, tmp_path, monkeypatch):
+    whole = short if build is linear else train(build, few(), tmp_path / "whole", **SHORT)
     with monkeypatch.context() as patch:
         interrupt_save(patch, 2)
         with pytest.raises(KeyboardInterrupt):
-            train(build, few(), tmp_path / "run", **options)
+            train(build, few(), tmp_path / "run", **SHORT)
     history = json.loads((tmp_path / "run/history.json").read_text())
     assert len(history["epochs"]) == 2
     assert tf.train.latest_checkpoint(tmp_path / "run/checkpoints").endswith("-1")
-    assert_same_end(train(build, few(), tmp_path / "run", **options, resume=True), whole)
+    assert_same_end(train(build, few(), tmp_path / "run", **SHORT, resume=True), whole)
 
 
 @pytest.mark.slow
@@ -203,7 +209,7 @@ def test_random_layers_draw_other_numbers_in_every_epoch(tmp_path):
             outputs.append(self.model.layers[2](self.model.layers[1](ones), training=True).numpy())
 
     outputs = []
-    options = {**BRIEF, "epochs": 3, "learning_rate": 1e-9}
+    options = {**SHORT, "learning_rate": 1e-9}
     train(random, few(), tmp_path / "run", **options, callbacks=(Outputs(),))
     assert len({output.tobytes() for output in outputs}) == 3
 
@@ -369,9 +375,9 @@ def full(monkeypatch, number: int):
     monkeypatch.setattr(tf.train.CheckpointManager, "save", refuses)
 
 
-def test_a_disk_that_takes_no_more_is_one_line_and_costs_no_epoch_before(tmp_path, monkeypatch):
-    options = {**BRIEF, "epochs": 3}
-    whole = train(linear, few(), tmp_path / "whole", **options)
+def test_a_disk_that_takes_no_more_is_one_line_and_costs_no_epoch_before(
+    short, tmp_path, monkeypatch
+):
     with monkeypatch.context() as patch:
         full(patch, 2)
         told = refused(tmp_path / "run", linear, epochs=3)
@@ -379,7 +385,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_costs_no_epoch_before(tmp_pat
     lines = []
     resumed = train(linear, few(), tmp_path / "run", resume=True, progress=lines.append)
     assert "epochs 2 to 3" in lines[0]
-    assert_same_end(resumed, whole)
+    assert_same_end(resumed, short)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
@@ -599,7 +605,7 @@ def interrupt(*arguments, **options):
 
 
 def test_figures_that_are_no_numbers_are_null(tmp_path):
-    options = {**BRIEF, "epochs": 3, "batch_size": 8, "learning_rate": 1e38}
+    options = {**SHORT, "batch_size": 8, "learning_rate": 1e38}
     stop, lines = [keras.callbacks.TerminateOnNaN()], []
     trained = train(
         linear, few(), tmp_path / "run", **options, callbacks=stop, progress=lines.append

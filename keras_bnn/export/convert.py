@@ -7,9 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-
 from keras_bnn import _lce
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError

@@ -39,11 +39,10 @@ def prepare(model: ModelT) -> None:
     """
     graph = Graph(model)
     _check_inputs(graph)
-    tensors = [model.subgraphs[0].tensors[port.tensor] for port in graph.inputs]
     batches = [graph.tensor(port.tensor).shape_signature[:1] for port in graph.inputs]
     if has_1bit_operators(graph) and all(batch in [(1,), (-1,)] for batch in batches):
-        for port, tensor in zip(graph.inputs, tensors, strict=True):
-            tensor.shapeSignature = [-1, *graph.tensor(port.tensor).shape_signature[1:]]
+        for port in graph.inputs:
+            graph.open_batch(port.tensor)
         batches = [(-1,)]
     if batches and all(batch == (-1,) for batch in batches):
         open_reshapes(model)

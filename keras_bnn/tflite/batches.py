@@ -1,16 +1,14 @@
 """Lets a file whose batch was fixed at 1 run at any batch."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from ai_edge_litert.schema_py_generated import ModelT
+# The schema says that all its vectors may be missing; after `file.read` none of them is.
+Model = Any
 
 
-def open_reshapes(model: ModelT) -> None:
+def open_reshapes(model: Model) -> None:
     """Puts -1 for the batch into the target shapes of RESHAPE, where a converter wrote 1.
 
     With a 1 the file would run at batch 1 only. The first axis follows from the others, which
@@ -38,7 +36,7 @@ def open_reshapes(model: ModelT) -> None:
             operator.builtinOptions.newShape = shape.tolist()
 
 
-def _add_constant(model: ModelT, values: np.ndarray, name: str) -> int:
+def _add_constant(model: Model, values: np.ndarray, name: str) -> int:
     """Adds an int32 constant (the old one may have other readers); returns its tensor's index."""
     from ai_edge_litert.schema_py_generated import BufferT, TensorT, TensorType
 

@@ -146,6 +146,10 @@ class Graph:
         """Returns every tensor, by index."""
         return [self.tensor(index) for index in range(len(self._tensors))]
 
+    def open_batch(self, index: int) -> None:
+        """Marks the first axis of a tensor of the model as unknown until run time."""
+        self._raw(index).shapeSignature = [-1, *self.tensor(index).shape_signature[1:]]
+
     def rename(self, index: int, name: str) -> None:
         """Gives a tensor of the model another name."""
         self._raw(index).name = name.encode()
