@@ -29,8 +29,8 @@ class BuildLibrary(build_ext):
         options = os.environ.get("KERAS_BNN_CMAKE_OPTIONS", "").split()
         try:
             for command in (
-                ["cmake", "-S", EXPORT, "-B", folder, *options],
-                ["cmake", "--build", folder, "--parallel"],
+                ["cmake", "-G", "Ninja", "-S", EXPORT, "-B", folder, *options],
+                ["cmake", "--build", folder],
                 ["cmake", "--install", folder, "--prefix", target.parent],
             ):
                 subprocess.run(command, check=True, stdout=sys.stderr)

@@ -77,7 +77,7 @@ def test_verify_sees_the_file_of_another_saved_model(folder, tmp_path):
 
 def test_a_saved_model_of_keras_2_gives_the_same_operators_as_the_model(tmp_path):
     layers = [
-        kb.layers.BinaryConv2D(8, 3, padding="same", weight_scale="mean_abs", input_scale=True),
+        kb.layers.BinaryConv2D(8, 3, padding="same", weight_scale="mean_abs"),
         tf.keras.layers.BatchNormalization(),
         tf.keras.layers.Flatten(),
         kb.layers.BinaryDense(5),
