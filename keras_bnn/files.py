@@ -1,6 +1,7 @@
 """Writing files so that an interruption leaves the old file or the new one, never half."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,7 +49,8 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(f"Cannot write {path}: {error.strerror or error}. Choose another path.")
+    remedy = "Free some space" if error.errno == errno.ENOSPC else "Choose another path"
+    return InputError(f"Cannot write {path}: {error.strerror or error}. {remedy}.")
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:

@@ -8,6 +8,8 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
+
 import keras_bnn.constraints
 import keras_bnn.layers
 import keras_bnn.quantizers  # noqa: F401
@@ -128,8 +130,11 @@ def _cannot_load(path: Path, error: Exception) -> InputError:
 
 
 def _keras_version(path: Path) -> str:
-    """What a `.keras` file says of the Keras that saved it; nothing if it says nothing."""
+    """What a `.keras` or `.h5` file says of the Keras that saved it; nothing if it says nothing."""
     try:
+        if path.suffix != ".keras":
+            with h5py.File(path) as file:
+                return str(file.attrs["keras_version"])
         with zipfile.ZipFile(path) as archive:
             return str(json.loads(archive.read("metadata.json"))["keras_version"])
     # No archive, or a damaged one, whose bytes can raise anything.

@@ -1,11 +1,13 @@
 """Models of every kind train, are saved in every format, and go on training after loading."""
 
+import json
 import shutil
 import subprocess
 import sys
 import textwrap
 import zipfile
 
+import h5py
 import larq
 import numpy as np
 import pytest
@@ -304,6 +306,14 @@ def test_a_file_of_keras_3_is_named_with_what_to_do(saved, tmp_path):
             if name == "metadata.json":
                 data = b'{"keras_version": "3.10.0"}'
             target.writestr(name, data)
+    refuses(path, "saved by Keras 3.10.0", "model.export(folder)")
+
+
+def test_an_h5_file_of_keras_3_is_named(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"] = "3.10.0"
+        file.attrs["model_config"] = json.dumps({"class_name": "Nothing", "config": {}})
     refuses(path, "saved by Keras 3.10.0", "model.export(folder)")
 
 
