@@ -1,26 +1,15 @@
-import importlib.metadata
 import platform
 from pathlib import Path
 
 from keras_bnn.cli.output import Json, show
 
-_PACKAGES = (
-    "keras-bnn",
-    "numpy",
-    "ai-edge-litert",
-    "tensorflow",
-    "tf-keras",
-    "larq",
-    "larq-compute-engine",
-)
-
 
 def command(as_json: Json = False) -> None:
     """Show versions, the processor's instruction sets, and what runs 1-bit files here."""
-    from keras_bnn.runtime import native
+    from keras_bnn.runtime import machine, native
 
-    versions = {package: _version(package) for package in _PACKAGES}
-    processor, library = _processor(), native.library_path()
+    versions, library = machine.versions(), native.library_path()
+    processor = machine.processor()
     info = {
         "versions": versions,
         "python": platform.python_version(),
@@ -53,20 +42,3 @@ def _sets(info: dict) -> str:
     if not info["instruction_sets"]:
         return "unknown without the library"
     return f"{info['instruction_set']} in use, of {', '.join(info['instruction_sets'])}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """Its name as Linux reports it."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.exists() else ():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or "unknown"

@@ -1,7 +1,17 @@
 """Run .tflite files, 1-bit or not, on stock LiteRT. Nothing here needs TensorFlow."""
 
+from keras_bnn.runtime.benchmarking import Benchmark, Measurement, benchmark
 from keras_bnn.runtime.engines import ENGINES
 from keras_bnn.runtime.interpreter import Interpreter
 from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
 
-__all__ = ["ENGINES", "Interpreter", "Timing", "fastest", "time_side_by_side"]
+__all__ = [
+    "ENGINES",
+    "Benchmark",
+    "Interpreter",
+    "Measurement",
+    "Timing",
+    "benchmark",
+    "fastest",
+    "time_side_by_side",
+]
