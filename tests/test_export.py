@@ -13,6 +13,7 @@ from keras_bnn import bits
 from keras_bnn.errors import InputError
 from keras_bnn.export import ExportError
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
+from keras_bnn.runtime.lce import most_exact_kernel
 
 
 @pytest.mark.parametrize(
@@ -286,8 +287,27 @@ def test_a_plain_sign_is_exported_with_a_note_that_says_what_became_of_zero(tmp_
 def test_a_file_that_the_reference_kernel_refuses_runs_on_another(tmp_path):
     layer = BinaryConv2D(8, 3, padding="same", pad_values=0.0)
     model = tf.keras.Sequential([tf.keras.Input((6, 6, 33)), layer])
-    networks.exported(model, tmp_path / "m.tflite")
-    interpreter = kb.runtime.Interpreter(tmp_path / "m.tflite")
-    assert interpreter.engine == "LCE (default)"
+    _, graph = networks.exported(model, tmp_path / "m.tflite")
+    assert most_exact_kernel(graph) == "LCE (default)"
     x = _with_zeros((2, 6, 6, 33))
-    assert (interpreter.predict(x) == model(x).numpy()).all()
+    for engine in (None, "LCE (default)"):
+        interpreter = kb.runtime.Interpreter(tmp_path / "m.tflite", engine=engine)
+        assert (interpreter.predict(x) == model(x).numpy()).all()
+
+
+def test_gates_meet_their_own_sample_at_any_batch(tmp_path):
+    """The converter leaves (batch, 1, 1, channels) to broadcasting, which is right at batch 1.
+
+    At a batch of the image's width the file would run, and be wrong.
+    """
+    image = tf.keras.Input((6, 6, 32))
+    x = kb.layers.BinaryConv2D(32, 3, padding="same")(image)
+    gate = tf.keras.layers.Dense(32, "sigmoid")(tf.keras.layers.GlobalAveragePooling2D()(x))
+    x = tf.keras.layers.multiply([x, tf.keras.layers.Reshape((1, 1, 32))(gate)])
+    model = tf.keras.Model(image, x)
+    kb.export.to_tflite(model, tmp_path / "m.tflite")
+    for batch in (1, 6, 7):
+        inputs = _with_zeros((batch, 6, 6, 32))
+        file = kb.runtime.Interpreter(tmp_path / "m.tflite").predict(inputs)
+        np.testing.assert_allclose(file, model(inputs), atol=1e-4)
+    assert kb.export.verify(model, tmp_path / "m.tflite", _with_zeros((6, 6, 6, 32))).ok

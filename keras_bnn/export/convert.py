@@ -13,7 +13,7 @@ from keras_bnn.errors import InputError
 from keras_bnn.export.lowering import to_module
 from keras_bnn.export.traced import TracedGraph
 from keras_bnn.tflite import file
-from keras_bnn.tflite.batches import open_reshapes
+from keras_bnn.tflite.batches import open_batch
 
 # The schema says that all its vectors may be missing; after `file.read` none of them is.
 Model = Any
@@ -36,7 +36,7 @@ def convert(
             data = _lce.convert_saved_model(folder)
     model = file.read(data)
     _name(model, input_names, output_names)
-    open_reshapes(model)
+    open_batch(model)
     _open_ports(model, graph)
     return file.write(model)
 

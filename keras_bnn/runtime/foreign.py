@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keras_bnn.errors import InputError
-from keras_bnn.tflite.batches import open_reshapes
+from keras_bnn.tflite.batches import open_batch
 from keras_bnn.tflite.graph import Graph
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def prepare(model: ModelT) -> None:
             graph.open_batch(port.tensor)
         batches = [(-1,)]
     if batches and all(batch == (-1,) for batch in batches):
-        open_reshapes(model)
+        open_batch(model)
 
 
 def has_1bit_operators(graph: Graph) -> bool:
