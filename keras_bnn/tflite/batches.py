@@ -39,8 +39,8 @@ def open_batch(model: Model) -> None:
 def _open_reshapes(model: Model) -> None:
     """Puts -1 for the batch into the target shapes of RESHAPE, where a converter wrote 1.
 
-    With a 1 the file would run at batch 1 only. The first axis follows from the others, which
-    do not depend on the batch.
+    With a 1 the file would run at batch 1 only, and where dilated windows move pixels into the
+    batch, with a 2 or 4 as well. The first axis follows from the others, which do not depend on it.
     """
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
@@ -54,7 +54,7 @@ def _open_reshapes(model: Model) -> None:
         if data is None or len(data) != 4 * len(output.shape) or not len(data):
             continue
         shape = np.frombuffer(bytes(data), np.int32).copy()
-        if shape[0] != 1 or (np.asarray(output.shape)[1:] == 0).any():
+        if shape[0] == -1 or (np.asarray(output.shape)[1:] == 0).any():
             continue
         shape[1:] = output.shape[1:]
         shape[0] = -1
