@@ -49,11 +49,11 @@ def test_one_input_that_fixes_the_batch_decides_for_all():
 
 
 def test_after_a_batch_that_fails_another_still_runs():
-    single = stock(lambda x: tf.reshape(x, (1, 3)) * 2.0, tf.TensorSpec((None, 3)))
-    assert (single.predict(ROWS[:1]) == 2 * ROWS[:1]).all()
+    single = stock(lambda x: tf.concat([x, ROWS[:1]], 1), tf.TensorSpec((None, 3)))
+    assert (single.predict(ROWS[1:2]) == np.concatenate([ROWS[1:2], ROWS[:1]], 1)).all()
     with pytest.raises(InputError, match="LiteRT cannot run this file"):
         single.predict(ROWS)
-    assert (single.predict(ROWS[1:2]) == 2 * ROWS[1:2]).all()
+    assert (single.predict(ROWS[2:3]) == np.concatenate([ROWS[2:3], ROWS[:1]], 1)).all()
 
 
 @pytest.mark.parametrize("dtype", [tf.uint8, tf.int8, tf.int32])
@@ -108,14 +108,6 @@ def lce_without_options():
     return data.replace(b"padding\0", b"paddimg\0")
 
 
-def packed_output_around_true_zeros():
-    """LCE's reference kernel ends the process here."""
-    words, kernel = bits.pack(np.ones((1, 8, 8, 64))), bits.pack(np.ones((64, 3, 3, 64)))
-    options = {"channels_in": 64, "padding": "same", "pad_values": 0}
-    threshold = np.zeros(64, np.int32)
-    return single_operator.bconv2d(words, kernel, words, threshold=threshold, **options)
-
-
 def bad_utf8():
     return one_operator("RELU").replace(b"t0", b"\xfft")
 
@@ -124,17 +116,37 @@ def bad_utf8():
     ("data", "engine"),
     [
         (lambda: one_operator("Unheard"), "LiteRT"),
-        (lambda: one_operator("LceUnheard"), "LCE"),
+        (lambda: one_operator("LceUnheard"), "LiteRT \\+ keras-bnn"),
         (lambda: one_operator("CONV_2D"), "LiteRT"),
         (bad_utf8, "LiteRT"),
-        (lce_without_options, "LCE"),
-        (packed_output_around_true_zeros, r"LCE \(default\)"),
     ],
 )
 def test_what_an_engine_refuses_is_one_line(data, engine):
     with pytest.raises(InputError, match=f"^{engine}.* cannot run this file: ") as raised:
-        kb.runtime.Interpreter(data()).predict(np.ones((1, 8), np.float32))
+        interpreter = kb.runtime.Interpreter(data())
+        interpreter.predict(np.ones((1, 8), np.float32))
     assert "\n" not in str(raised.value)
+
+
+def test_what_the_delegate_refuses_names_the_operator():
+    interpreter = kb.runtime.Interpreter(lce_without_options())
+    with pytest.raises(InputError, match="LceBconv2d, operator 0: its options lack 'padding'"):
+        interpreter.predict(np.zeros((1, 1, 1, 1), np.int32))
+
+
+def test_what_lces_interpreter_refuses_is_one_line():
+    with pytest.raises(InputError, match=r"^LCE \(indirect\) cannot run this file: ") as raised:
+        kb.runtime.Interpreter(packed_output_around_true_zeros(), engine="LCE (indirect)").predict(
+            np.zeros((1, 8, 8, 2), np.int32)
+        )
+    assert "\n" not in str(raised.value)
+
+
+def packed_output_around_true_zeros():
+    words, kernel = bits.pack(np.ones((1, 8, 8, 64))), bits.pack(np.ones((64, 3, 3, 64)))
+    options = {"channels_in": 64, "padding": "same", "pad_values": 0}
+    threshold = np.zeros(64, np.int32)
+    return single_operator.bconv2d(words, kernel, words, threshold=threshold, **options)
 
 
 def test_operators_of_tensorflow_itself_are_one_line():
