@@ -22,6 +22,9 @@ DTYPES = {
 }
 PADDINGS = ("same", "valid")
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
+# Where vectors break: powers of two, multiples of them, and one beside.
+SIZES = sorted({n + d for n in (1, 8, 16, 32, 64, 128, 256) for d in (-1, 0, 1)} - {0})
+DEPTHS = [*SIZES, 288, 511, 512, 991, 992, 993, 4608]
 LCE_KERNELS = {
     "default": None,
     "indirect": "use_indirect_bgemm",
@@ -297,3 +300,72 @@ def exact_lce_kernels(words, filters, options):
     if any((taps - 1) * step + 1 > size for size, taps, step in axes):
         return set()  # Wrong numbers: an output may lack taps on both sides of the image.
     return {"indirect"} if grouped else {"indirect", "default"}
+
+
+def draw_convolution(rng, dtype):
+    """Draws the arguments of `reference.bconv2d`, with ties among sums and thresholds."""
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    depth = int(rng.choice(DEPTHS[:-1])) if groups == 1 else 32 * int(rng.integers(1, 5))
+    taps = [int(rng.integers(1, 4)) for _ in range(2)] if depth < 600 else [1, 2]
+    dilations = tuple(int(rng.integers(1, 3)) for _ in range(2))
+    padding, pad_values = [("valid", 1), ("same", 1), ("same", 0)][rng.integers(3)]
+    extents = [(tap - 1) * step + 1 for tap, step in zip(taps, dilations, strict=True)]
+    least = extents if padding == "valid" else (1, 1)
+    image = [low + int(rng.integers(0, 8)) for low in least]
+    outputs = groups * int(rng.choice(SIZES if groups == 1 else [1, 5, 31, 32, 33]))
+    images = rng.choice(np.float32([-1, 1]), (int(rng.integers(1, 4)), *image, groups * depth))
+    filters = rng.choice(np.float32([-1, 1]), (outputs, *taps, depth))
+    k = filters[0].size
+    options = {
+        "channels_in": groups * depth,
+        "strides": tuple(int(rng.integers(1, 4)) for _ in range(2)),
+        "dilations": dilations,
+        "padding": padding,
+        "pad_values": pad_values,
+        "activation": str(rng.choice(ACTIVATIONS)),
+    }
+    if dtype == "packed":
+        threshold = rng.integers(-1, k + 1, outputs)
+        threshold[rng.random(outputs) < 0.1] = rng.choice([-(2**31), 2**31 - 1])
+        options["threshold"] = threshold.astype(np.int32)
+    else:
+        whole = rng.random(outputs) < 0.5
+        multiplier = np.where(whole, 0.5, rng.normal(size=outputs))
+        multiplier[rng.random(outputs) < 0.1] = 0
+        options["multiplier"] = multiplier.astype(np.float32)
+        bias = np.where(whole, rng.integers(-9, 9, outputs), 8 * rng.normal(size=outputs))
+        options["bias"] = bias.astype(np.float32)
+    if dtype == "int8":
+        options["scale"] = float(np.float32(rng.choice([0.5, 1, rng.uniform(0.01, 4)])))
+        options["zero_point"] = int(rng.integers(-128, 128))
+    return bits.pack(images), bits.pack(filters), options
+
+
+def draw_signs(rng, dtype):
+    """Draws values, their words, and the quantization of int8 values."""
+    channels = int(rng.choice(DEPTHS))
+    shape = [int(size) for size in rng.integers(1, 4, rng.integers(1, 4))]
+    values = rng.integers(-3, 3, (*shape, channels)).astype(dtype)
+    options = {}
+    if dtype == "int8":
+        options = {
+            "zero_point": int(rng.integers(-128, 128)),
+            "scale": float(np.float32(rng.choice([1, 0.004, rng.uniform(0.01, 4)]))),
+        }
+        values[rng.random(values.shape) < 0.1] = rng.choice([-128, 127])
+    if dtype == "float32":
+        special = np.float32([-0.0, 0, np.nan, 1e-40, np.inf, -np.inf, -1e-30])
+        where = rng.random(values.shape) < 0.3
+        values[where] = rng.choice(special, where.sum())
+    return values, reference.quantize(values, options.get("zero_point", 0)), options
+
+
+def draw_bmaxpool2d(rng):
+    """Draws the arguments of `reference.bmaxpool2d`."""
+    size, strides = (tuple(int(n) for n in rng.integers(1, 6, 2)) for _ in range(2))
+    padding = PADDINGS[rng.integers(2)]
+    least = size if padding == "valid" else (1, 1)
+    image = [low + int(rng.integers(0, 8)) for low in least]
+    shape = (int(rng.integers(1, 4)), *image, int(rng.integers(1, 4)))
+    words = rng.integers(-(2**31), 2**31, shape, np.int32)
+    return words, {"pool_size": size, "strides": strides, "padding": padding}

@@ -9,12 +9,10 @@ import single_operator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_kernels import AVAILABLE, KERNELS, Bconv2d, Threads
+from single_operator import DEPTHS, draw_convolution
 
 from keras_bnn import bits, reference
 
-# Where vectors break: powers of two, multiples of them, and one beside.
-SIZES = sorted({n + d for n in (1, 8, 16, 32, 64, 128, 256) for d in (-1, 0, 1)} - {0})
-DEPTHS = [*SIZES, 288, 511, 512, 991, 992, 993, 4608]
 EXPECTED = {
     ("bconv2d", "float32"),
     ("bconv2d", "int8"),
@@ -92,45 +90,6 @@ def test_bmaxpool2d(dtype, isa, case):
     words = rng.integers(-(2**31), 2**31, (*shape, case.draw(st.integers(1, 3))), np.int32)
     got = native_kernels.bmaxpool2d(words, size, strides, padding, isa=isa)
     equal(got, reference.bmaxpool2d(words, size, strides, padding))
-
-
-def draw_convolution(rng, dtype):
-    """Draws the arguments of `reference.bconv2d`, with ties among sums and thresholds."""
-    groups = int(rng.choice([1, 1, 1, 2, 3]))
-    depth = int(rng.choice(DEPTHS[:-1])) if groups == 1 else 32 * int(rng.integers(1, 5))
-    taps = [int(rng.integers(1, 4)) for _ in range(2)] if depth < 600 else [1, 2]
-    dilations = tuple(int(rng.integers(1, 3)) for _ in range(2))
-    padding, pad_values = [("valid", 1), ("same", 1), ("same", 0)][rng.integers(3)]
-    extents = [(tap - 1) * step + 1 for tap, step in zip(taps, dilations, strict=True)]
-    least = extents if padding == "valid" else (1, 1)
-    image = [low + int(rng.integers(0, 8)) for low in least]
-    outputs = groups * int(rng.choice(SIZES if groups == 1 else [1, 5, 31, 32, 33]))
-    images = rng.choice(np.float32([-1, 1]), (int(rng.integers(1, 4)), *image, groups * depth))
-    filters = rng.choice(np.float32([-1, 1]), (outputs, *taps, depth))
-    k = filters[0].size
-    options = {
-        "channels_in": groups * depth,
-        "strides": tuple(int(rng.integers(1, 4)) for _ in range(2)),
-        "dilations": dilations,
-        "padding": padding,
-        "pad_values": pad_values,
-        "activation": str(rng.choice(single_operator.ACTIVATIONS)),
-    }
-    if dtype == "packed":
-        threshold = rng.integers(-1, k + 1, outputs)
-        threshold[rng.random(outputs) < 0.1] = rng.choice([-(2**31), 2**31 - 1])
-        options["threshold"] = threshold.astype(np.int32)
-    else:
-        whole = rng.random(outputs) < 0.5
-        multiplier = np.where(whole, 0.5, rng.normal(size=outputs))
-        multiplier[rng.random(outputs) < 0.1] = 0
-        options["multiplier"] = multiplier.astype(np.float32)
-        bias = np.where(whole, rng.integers(-9, 9, outputs), 8 * rng.normal(size=outputs))
-        options["bias"] = bias.astype(np.float32)
-    if dtype == "int8":
-        options["scale"] = float(np.float32(rng.choice([0.5, 1, rng.uniform(0.01, 4)])))
-        options["zero_point"] = int(rng.integers(-128, 128))
-    return bits.pack(images), bits.pack(filters), options
 
 
 @pytest.mark.parametrize(("dtype", "isa"), kernels("bconv2d"))

@@ -123,8 +123,7 @@ def bad_utf8():
 )
 def test_what_an_engine_refuses_is_one_line(data, engine):
     with pytest.raises(InputError, match=f"^{engine}.* cannot run this file: ") as raised:
-        interpreter = kb.runtime.Interpreter(data())
-        interpreter.predict(np.ones((1, 8), np.float32))
+        kb.runtime.Interpreter(data()).predict(np.ones((1, 8), np.float32))
     assert "\n" not in str(raised.value)
 
 
