@@ -205,7 +205,17 @@ def registered(x):
         ("", "ste_sign"),
         (1, "ste_sign"),
     ],
-    ids=lambda value: getattr(value, "__name__", str(value)),
+    ids=[
+        "unregistered",
+        "lambda",
+        "partial",
+        "sign",
+        "class",
+        "class of larq",
+        "unknown name",
+        "no name",
+        "number",
+    ],
 )
 @pytest.mark.parametrize("argument", ["input_quantizer", "kernel_quantizer"])
 def test_others_are_refused_in_one_line_with_the_remedy(argument, wrong, named):
