@@ -15,6 +15,8 @@ from keras_bnn._keras import tf
 def public_modules():
     """The modules that users import, and those of the functions `summary` and `load_model`."""
     names = [module.name for module in pkgutil.walk_packages(keras_bnn.__path__, "keras_bnn.")]
+    # Python takes any .so for a module; this one is a plain library.
+    names.remove("keras_bnn.runtime.libkeras_bnn")
     return ["keras_bnn", "keras_bnn._summary", *(name for name in names if "._" not in name)]
 
 

@@ -56,7 +56,7 @@ def test_a_saved_model_is_exported_1bit_and_verified(folder, tmp_path):
     verification = kb.export.verify(folder, tmp_path / "m.tflite")
     assert verification.ok, verification
     # The signs of zeta, and of x - 0.3.
-    assert verification.signs == 16 * (8 * 8 * 32 + 6 * 6 * 40)
+    assert verification.signs == 2 * 16 * (8 * 8 * 32 + 6 * 6 * 40)  # on two engines
 
 
 def test_the_commands_take_a_saved_model(run, folder, tmp_path):
