@@ -47,7 +47,7 @@ def test_clip_value_must_be_positive(clip_value):
         (larq.constraints.WeightClip(0.5), larq.constraints.WeightClip),
         (None, type(None)),
     ],
-    ids=str,
+    ids=["name", "name of Keras", "object", "none"],
 )
 def test_layers_take_names_and_objects(cls, written, expected):
     layer = cls(2, 3, kernel_constraint=written, kernel_quantizer=None)
