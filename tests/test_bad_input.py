@@ -320,7 +320,7 @@ def test_disks_that_take_no_more(folder, tmp_path, command, kind):
 
 # Stops an export where the test wants it: prints a line there, and waits.
 STOPPING = """
-import pathlib, sys
+import pathlib, sys, time
 from keras_bnn import cli
 from keras_bnn.cli.output import quiet
 
@@ -329,7 +329,8 @@ with quiet():
 
 def stop(*arguments):
     print("stopped", flush=True)
-    sys.stdin.read()
+    while True:
+        time.sleep(0.05)
 
 def half(path, data):
     with path.open("wb") as file:
