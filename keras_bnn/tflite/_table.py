@@ -1,16 +1,16 @@
-"""The text of a description: aligned tables that need no terminal."""
+"""The parts of a description as text: aligned tables that need no terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from keras_bnn.tables import aligned
 from keras_bnn.tflite._names import printable, shape_text, short
-
-if TYPE_CHECKING:
-    from keras_bnn.tflite.description import Description
-    from keras_bnn.tflite.layers import Layer
-    from keras_bnn.tflite.metadata import Metadata
+from keras_bnn.tflite.chains import Break
+from keras_bnn.tflite.interface import Interface
+from keras_bnn.tflite.layers import Layer
+from keras_bnn.tflite.memory import Peak
+from keras_bnn.tflite.metadata import Metadata
 
 _RIGHT = ("MACs", "bytes", "share", "groups")
 _BYTES = {
@@ -25,43 +25,23 @@ _BYTES = {
 _LABELS_SHOWN = 3
 
 
-def text(description: Description, drawing: str | None = None) -> str:
-    """Returns the description as plain text.
-
-    Args:
-        description: What to show.
-        drawing: Shown instead of inputs, outputs, layers and the count of operators.
-    """
-    title = f"{printable(description.path or '.tflite file')}, {description.file_bytes:,} bytes"
-    sizes = {_BYTES[kind]: size for kind, size in description.bytes.items()}
-    parts = [
-        title,
-        _metadata(description.metadata),
-        drawing or f"{_ports(description)}\n\n{_layers(description.layers)}".strip(),
-        _findings(description),
-        _shares("MACs", description.macs),
-        _shares("bytes", sizes),
-        "" if drawing else _operators(description),
-    ]
-    if description.graphs > 1:
-        parts.append(f"Only the first of {description.graphs} graphs is listed.")
-    return "\n\n".join(part for part in parts if part)
-
-
-def _ports(description: Description) -> str:
+def ports(inputs: Iterable[Interface], outputs: Iterable[Interface]) -> str:
+    """Inputs and outputs of a model."""
     return aligned(
         (label, short(port.name), port.dtype, shape_text(port.shape))
-        for label, found in (("input", description.inputs), ("output", description.outputs))
+        for label, found in (("input", inputs), ("output", outputs))
         for port in found
     )
 
 
-def _operators(description: Description) -> str:
-    operators = [(short(name), f"{count:,}") for name, count in description.operators.items()]
-    return aligned([("operator", "count"), *operators], right=(1,))
+def operators(counts: dict[str, int]) -> str:
+    """How often each operator occurs."""
+    rows = [(short(name), f"{count:,}") for name, count in counts.items()]
+    return aligned([("operator", "count"), *rows], right=(1,))
 
 
-def _metadata(metadata: Metadata) -> str:
+def about(metadata: Metadata) -> str:
+    """What the file says of itself."""
     rows = [("description", metadata.description)] if metadata.description else []
     for name, labels in metadata.labels.items():
         shown = ", ".join(labels[:_LABELS_SHOWN]) + (", …" if len(labels) > _LABELS_SHOWN else "")
@@ -69,32 +49,32 @@ def _metadata(metadata: Metadata) -> str:
         rows.append((f"labels of {short(name)}", found))
     for name, normalization in metadata.normalization.items():
         rows.append((f"preprocessing of {short(name)}", str(normalization)))
-    for name, about in metadata.input_descriptions.items():
-        rows.append((f"input {short(name)}", about))
+    for name, described in metadata.input_descriptions.items():
+        rows.append((f"input {short(name)}", described))
     if metadata.versions:
         versions = (f"{package} {version}" for package, version in metadata.versions.items())
         rows.append(("written by", ", ".join(versions)))
     return aligned([(label, printable(value)) for label, value in rows])
 
 
-def _findings(description: Description) -> str:
-    peak = description.peak
+def findings(peak: Peak, breaks: tuple[Break, ...], layers: tuple[Layer, ...]) -> str:
+    """Memory at the peak, and what could be better."""
     where = f" at {printable(peak.operator)} {short(peak.layer or '')}" if peak.operator else ""
     parts = [f"activations at the peak: {peak.bytes:,} bytes{where}"]
     spare = [
         f"{short(layer.name)}: {-layer.filter_shape[2] % 32} more input channels, "
         f"{layer.spare_bytes:,} bytes"
-        for layer in description.layers
+        for layer in layers
         if layer.spare_bytes
     ]
     constant = [
         f"{short(layer.name)}: {len(layer.always_plus)} always +1, {len(layer.always_minus)} "
         f"always −1, of {layer.filter_shape[-1]}"
-        for layer in description.layers
+        for layer in layers
         if layer.always_plus or layer.always_minus
     ]
     for title, lines in (
-        ("breaks in packed chains", list(dict.fromkeys(map(_line, description.breaks)))),
+        ("breaks in packed chains", list(dict.fromkeys(map(_line, breaks)))),
         ("channels whose sign never changes", constant),
         ("what would cost no bytes, since it fills words up to 32 channels", spare),
     ):
@@ -107,7 +87,8 @@ def _line(found: object) -> str:
     return printable(str(found))
 
 
-def _layers(layers: tuple[Layer, ...]) -> str:
+def layer_rows(layers: tuple[Layer, ...]) -> str:
+    """The layers, one a row."""
     if not layers:
         return ""
     columns = {
@@ -143,7 +124,13 @@ def _weights(layer: Layer) -> str:
     return f"{layer.weights} ±" if wide else layer.weights
 
 
-def _shares(title: str, amounts: dict[str, int]) -> str:
+def sizes(amounts: dict[str, int]) -> str:
+    """Bytes by what they hold."""
+    return shares("bytes", {_BYTES[kind]: size for kind, size in amounts.items()})
+
+
+def shares(title: str, amounts: dict[str, int]) -> str:
+    """Amounts, and how much of their sum each is."""
     total = sum(amounts.values())
     rows = [
         (name, f"{amount:,}", f"{100 * amount / max(total, 1):.1f} %")

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from keras_bnn.tflite import _appended_files, _table
+from keras_bnn.tflite._names import printable
 from keras_bnn.tflite._verify import TFLiteFileError
 from keras_bnn.tflite.chains import Break, breaks
 from keras_bnn.tflite.channels import packed_channels
 from keras_bnn.tflite.file import load, parse
-from keras_bnn.tflite.graph import Graph, Port, type_name
+from keras_bnn.tflite.graph import Graph, type_name
+from keras_bnn.tflite.interface import Interface, interfaces
 from keras_bnn.tflite.layers import Layer, layers
 from keras_bnn.tflite.memory import Peak, peak
 from keras_bnn.tflite.metadata import Metadata, read
@@ -22,21 +24,6 @@ KINDS: tuple[str, ...] = ("1-bit", "int8", "float", "other", "metadata", "struct
 _KIND_OF_TYPE = {"int8": "int8", "uint8": "int8", "float32": "float", "float16": "float"}
 # Operators whose input of that position is packed.
 _PACKED_INPUTS = {"LceBconv2d": (0, 1), "LceBMaxPool2d": (0,), "LceDequantize": (0,)}
-
-
-@dataclass(frozen=True)
-class Interface:
-    """An input or output of a model.
-
-    Attributes:
-        name: The name that callers use: the first signature's, or the tensor's where there is none.
-        dtype: Element type: "float32".
-        shape: Shape, with -1 for dimensions that the file leaves open.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +96,19 @@ class Description:
             drawing: Of the network, as `keras_bnn.tflite.draw` makes it, to show instead of the
                 table of layers.
         """
-        return _table.text(self, drawing)
+        listed = [_table.ports(self.inputs, self.outputs), _table.layer_rows(self.layers)]
+        parts = [
+            f"{printable(self.path or '.tflite file')}, {self.file_bytes:,} bytes",
+            _table.about(self.metadata),
+            *([drawing] if drawing else listed),
+            _table.findings(self.peak, self.breaks, self.layers),
+            _table.shares("MACs", self.macs),
+            _table.sizes(self.bytes),
+            "" if drawing else _table.operators(self.operators),
+        ]
+        if self.graphs > 1:
+            parts.append(f"Only the first of {self.graphs} graphs is listed.")
+        return "\n\n".join(part for part in parts if part)
 
     def __str__(self) -> str:
         return self.text()
@@ -141,8 +140,8 @@ def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryv
         found = tuple(layers(graph))
         return Description(
             path=None if given else str(path_or_bytes),
-            inputs=tuple(_interface(graph, port) for port in graph.inputs),
-            outputs=tuple(_interface(graph, port) for port in graph.outputs),
+            inputs=interfaces(graph, graph.inputs),
+            outputs=interfaces(graph, graph.outputs),
             operators=dict(Counter(operator.name for operator in graph.operators)),
             layers=found,
             bytes=_bytes_by_kind(graph, data),
@@ -153,11 +152,6 @@ def describe(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryv
         )
     except TFLiteFileError as error:
         raise TFLiteFileError(f"{name}: {error}") from None
-
-
-def _interface(graph: Graph, port: Port) -> Interface:
-    tensor = graph.tensor(port.tensor)
-    return Interface(port.name, tensor.type, tensor.shape_signature)
 
 
 def _bytes_by_kind(graph: Graph, data: bytes) -> dict[str, int]:
