@@ -14,6 +14,8 @@ LARQ = {
     "kernel_constraint": "weight_clip",
     "use_bias": False,
 }
+# Of a layer that reads what is a sign already.
+QUIET = {"input_quantizer": None}
 
 
 def plain_larq():
@@ -125,6 +127,20 @@ def with_trained_statistics(model, seed: int = 0):
         elif any(name in weight.name for name in ("moving_variance", "gamma")):
             weight.assign(generator.uniform(0.5, 2.0, size=weight.shape))
     return model
+
+
+def chain(*parts, shape=(8, 8, 32)):
+    """A network of these layers; functions among them become Lambda layers."""
+    made = [part if isinstance(part, layers.Layer) else layers.Lambda(part) for part in parts]
+    return with_trained_statistics(tf.keras.Sequential([tf.keras.Input(shape), *made]))
+
+
+def conv(filters=32, size=3, **options):
+    return BinaryConv2D(filters, size, **{"padding": "same", **options})
+
+
+def norm():
+    return layers.BatchNormalization()
 
 
 def exported(model, path, **options):

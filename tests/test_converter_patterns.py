@@ -8,6 +8,7 @@ import networks
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import QUIET, chain, conv, norm
 
 import keras_bnn as kb
 from keras_bnn.errors import InputError
@@ -15,21 +16,6 @@ from keras_bnn.export import ExportError
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
 
 layers = tf.keras.layers
-QUIET = {"input_quantizer": None}
-
-
-def chain(*parts, shape=(8, 8, 32)):
-    """A network of these layers; functions among them become Lambda layers."""
-    made = [part if isinstance(part, layers.Layer) else layers.Lambda(part) for part in parts]
-    return networks.with_trained_statistics(tf.keras.Sequential([tf.keras.Input(shape), *made]))
-
-
-def conv(filters=32, size=3, **options):
-    return BinaryConv2D(filters, size, **{"padding": "same", **options})
-
-
-def norm():
-    return layers.BatchNormalization()
 
 
 def quantized_by(function, **options):

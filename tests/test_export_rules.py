@@ -3,7 +3,7 @@
 import networks
 import pytest
 import tensorflow as tf
-from test_converter_patterns import chain, conv, norm
+from networks import QUIET, chain, conv, norm
 
 import keras_bnn as kb
 from keras_bnn.errors import InputError
@@ -11,7 +11,6 @@ from keras_bnn.export import ExportError, rules
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
 
 layers = tf.keras.layers
-QUIET = {"input_quantizer": None}
 
 
 class Doubled(BinaryConv2D):

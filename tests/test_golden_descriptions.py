@@ -10,16 +10,13 @@ from pathlib import Path
 import networks
 import pytest
 import tensorflow as tf
+from networks import norm
 
 import keras_bnn as kb
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
 
 layers = tf.keras.layers
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def norm():
-    return layers.BatchNormalization()
 
 
 def xnor_net():
