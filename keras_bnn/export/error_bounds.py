@@ -16,7 +16,12 @@ import numpy as np
 
 from keras_bnn._keras import tf
 from keras_bnn.export.lowering import to_module
-from keras_bnn.export.rules.binary_products import PADS, SELECTIONS, is_binary_product
+from keras_bnn.export.rules.binary_products import (
+    PADS,
+    SELECTIONS,
+    behind_padding,
+    is_binary_product,
+)
 from keras_bnn.export.traced import SIGN, TERNARY, Node, TracedGraph, split
 
 DEVIATIONS = 16.0
@@ -258,7 +263,8 @@ class ErrorBounds:
         if node.op == "DepthwiseConv2dNative":
             terms = places
         own = _UNIT * np.sqrt(terms) * _FOLDED
-        if is_binary_product(self._graph, node) and self._holds_signs(x):
+        reads_sign = behind_padding(self._graph, x).name in self._sign_inputs
+        if reads_sign and is_binary_product(self._graph, node):
             own = _UNIT * _LCE_FORM
         magnitude = self._applied(node, tf.abs, x, kernel)
         handed_on = [
@@ -284,12 +290,6 @@ class ErrorBounds:
         copy.inputs = [self._build(to_each, reference, name=node.name) for reference in references]
         self._result.nodes[copy.name] = copy
         return f"{copy.name}:0"
-
-    def _holds_signs(self, reference: str) -> bool:
-        node = self._graph.producer(reference)
-        if node.op in PADS:
-            return self._holds_signs(node.inputs[0])
-        return node.name in self._sign_inputs
 
     def _pool(self, node: Node, _: int) -> str:
         own = _UNIT * float(np.sqrt(np.prod(node.attributes["ksize"].list.i)))

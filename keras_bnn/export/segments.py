@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_bnn import bits
-from keras_bnn.export.rules.binary_products import PADS, is_binary_product
+from keras_bnn.export.rules.binary_products import behind_padding, is_binary_product
 from keras_bnn.export.stored_kernels import StoredKernel
 from keras_bnn.export.traced import SIGN, Node, TracedGraph
 from keras_bnn.tflite.file import write
@@ -38,9 +38,7 @@ def find_cuts(graph: TracedGraph, file: Graph, stored: list[StoredKernel]) -> li
     """All signs of the model but those that are its outputs alone."""
     before: dict[str, set[int]] = {}
     for product in graph.of("Conv2D", "MatMul"):
-        source = graph.producer(product.inputs[0])
-        if source.op in PADS:
-            source = graph.producer(source.inputs[0])
+        source = behind_padding(graph, product.inputs[0])
         if source.op == SIGN and is_binary_product(graph, product):
             signs = graph.value(product.inputs[1])
             tensors = (_packed_input(file, kernel) for kernel in stored if kernel.holds(signs))

@@ -60,6 +60,12 @@ def follows_product(graph: TracedGraph, reference: str, through: Collection[str]
     )
 
 
+def behind_padding(graph: TracedGraph, reference: str) -> Node:
+    """What computes the values of `reference`, whatever is padded around them."""
+    node = graph.producer(reference)
+    return behind_padding(graph, node.inputs[0]) if node.op in PADS else node
+
+
 def reads_sign(graph: TracedGraph, product: Node) -> bool:
     """Whether `product` multiplies a sign, or one with ±1 around it."""
     source = graph.producer(product.inputs[0])
