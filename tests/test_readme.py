@@ -3,6 +3,8 @@
 import contextlib
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,9 @@ def test_examples_run(name, tmp_path, monkeypatch, capsys):
     path = _README.parent / "examples" / f"{name}.py"
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__"})
     assert "1-bit" in capsys.readouterr().out
+
+
+def test_the_table_of_kernels_is_up_to_date():
+    script = _README.parent / "export" / "kernel_table.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
