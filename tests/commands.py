@@ -1,6 +1,7 @@
 """Running a command, in this process or in one of its own."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -41,4 +42,9 @@ def start(*arguments, script=SCRIPT, **options) -> subprocess.Popen:
     """Starts a command in a process of its own, whose output can be read as text."""
     words = [sys.executable, "-c", script, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(words, text=True, **pipes, **options)
+    return subprocess.Popen(words, text=True, preexec_fn=_heed_ctrl_c, **pipes, **options)
+
+
+def _heed_ctrl_c() -> None:
+    """A shell that starts the tests in the background makes all below them ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
