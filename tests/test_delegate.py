@@ -232,7 +232,8 @@ INPUT = np.zeros((1, 4, 4, 2), np.int32)
 def test_a_wrong_convolution_is_refused(file, message):
     with pytest.raises(InputError) as raised:
         run(file, INPUT)
-    assert f"LceBconv2d, operator 0: {message}" in str(raised.value)
+    assert "LceBconv2d, operator 0" in str(raised.value)
+    assert f": {message}" in str(raised.value)
 
 
 def operator_file(name, source, target, options=None):
@@ -245,22 +246,24 @@ def operator_file(name, source, target, options=None):
         (
             operator_file("LceQuantize", (INT32, (1, 4), None), (INT32, (1, 1), None)),
             np.zeros((1, 4), np.int32),
-            "LceQuantize, operator 0: its input 't0' is int32, expected float32, int8 or bool",
+            "LceQuantize, operator 0 ('t1'): its "
+            "input 't0' is int32, expected float32, int8 or bool",
         ),
         (
             operator_file("LceQuantize", (FLOAT32, (1, 4), None), (FLOAT32, (1, 1), None)),
             np.zeros((1, 4), np.float32),
-            "LceQuantize, operator 0: its output 't1' is float32, expected int32",
+            "LceQuantize, operator 0 ('t1'): its output 't1' is float32, expected int32",
         ),
         (
             operator_file("LceDequantize", (INT32, (1, 1), None), (FLOAT32, (1, 33), None)),
             np.zeros((1, 1), np.int32),
-            "LceDequantize, operator 0: its input 't0' has 1 words, expected 2 for 33 channels",
+            "LceDequantize, operator 0 ('t1'): its "
+            "input 't0' has 1 words, expected 2 for 33 channels",
         ),
         (
             operator_file("LceBMaxPool2d", (INT32, (1, 4), None), (INT32, (1, 4), None), POOL),
             np.zeros((1, 4), np.int32),
-            "LceBMaxPool2d, operator 0: its input 't0' has 2 axes, expected 4",
+            "LceBMaxPool2d, operator 0 ('t1'): its input 't0' has 2 axes, expected 4",
         ),
         (
             operator_file(
@@ -302,7 +305,8 @@ def test_options_that_are_no_map_of_integers_are_refused(file, message):
     )
     with pytest.raises(RuntimeError) as raised:
         interpreter.allocate_tensors()
-    assert f"operator 0: {message}" in str(raised.value)
+    assert "operator 0 ('t" in str(raised.value)
+    assert f"'): {message}" in str(raised.value)
 
 
 def random_operator(seed):

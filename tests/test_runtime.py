@@ -129,7 +129,7 @@ def test_what_an_engine_refuses_is_one_line(data, engine):
 
 def test_what_the_delegate_refuses_names_the_operator():
     interpreter = kb.runtime.Interpreter(lce_without_options())
-    with pytest.raises(InputError, match="LceBconv2d, operator 0: its options lack 'padding'"):
+    with pytest.raises(InputError, match=r"operator 0 .*: its options lack 'padding'"):
         interpreter.predict(np.zeros((1, 1, 1, 1), np.int32))
 
 

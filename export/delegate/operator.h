@@ -24,7 +24,7 @@ struct bnn_operator {
   const bnn_kind *kind;
   int node;                      /* its number in LiteRT's graph */
   int inputs[BNN_MOST_INPUTS];   /* indices into `values`, or −1 where absent */
-  int output;
+  int output;                    /* −1 until it is read */
   bnn_options options;
   bnn_isa isa;
   union {

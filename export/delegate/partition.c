@@ -107,11 +107,15 @@ static bool read_operator(partition *part, bnn_operator *op, TfLiteContext *cont
          op->kind->create(op, part->values, part->shared->isa, error);
 }
 
-/* Adds which operator of the file it is about. */
-static void blame(bnn_error *error, const bnn_operator *op) {
+/* Adds which operator of the file it is about: its number, and the tensor that it makes. */
+static void blame(bnn_error *error, const partition *part, const bnn_operator *op) {
   bnn_error reason = *error;
-  bnn_fail(error, "%s, operator %d: %.200s", op->kind ? op->kind->name : "1-bit operator",
-           op->node, reason.text);
+  const char *name = op->kind ? op->kind->name : "1-bit operator";
+  if (op->output < 0)
+    bnn_fail(error, "%s, operator %d: %.190s", name, op->node, reason.text);
+  else
+    bnn_fail(error, "%s, operator %d ('%.40s'): %.150s", name, op->node,
+             part->values[op->output].name, reason.text);
 }
 
 static void find_lifetimes(partition *part) {
@@ -133,7 +137,7 @@ static bool check_order(const partition *part, bnn_error *error) {
     for (int j = 0; j < i; j++) computed |= part->operators[j].output == op->inputs[0];
     if (!computed) {
       bnn_fail(error, "its input '%.60s' is not computed before", input->name);
-      blame(error, op);
+      blame(error, part, op);
       return false;
     }
   }
@@ -154,8 +158,9 @@ static void fill(partition *part, TfLiteContext *context, const TfLiteDelegatePa
   for (int i = 0; i < nodes->size; i++) {
     bnn_operator *op = &part->operators[part->operator_count++];
     op->node = nodes->data[i];
+    op->output = -1;
     if (!read_operator(part, op, context, params, &part->error)) {
-      blame(&part->error, op);
+      blame(&part->error, part, op);
       return;
     }
   }
@@ -245,7 +250,7 @@ static bool prepare(partition *part, TfLiteContext *context, bnn_error *error) {
   part->buffer = NULL;
   for (int i = 0; i < part->operator_count; i++)
     if (!reshape_operator(part, &part->operators[i], context, error)) {
-      blame(error, &part->operators[i]);
+      blame(error, part, &part->operators[i]);
       return false;
     }
   if (!place_values(part, &bytes) || !bnn_allocate(&part->buffer, 1, bytes, 1, 1))
