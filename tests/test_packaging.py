@@ -97,3 +97,13 @@ def test_the_library_exports_its_own_names_alone():
     names = {line.split()[-1] for line in symbols.stdout.splitlines()}
     assert "tflite_plugin_create_delegate" in names
     assert {name for name in names if not name.startswith(("bnn_", "tflite_plugin_"))} == set()
+
+
+def test_the_example_in_c(tmp_path):
+    """Sums of 3, 1 and −3, twice that, plus 0.5."""
+    library = native.library_path()
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/export/include"]
+    command += [ROOT / "examples/binary_convolution.c", library, f"-Wl,-rpath,{library.parent}"]
+    subprocess.run([*command, "-o", tmp_path / "example"], check=True)
+    done = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["6.5", "2.5", "-5.5"]
