@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from keras_bnn.tflite._verify import TFLiteFileError
+from keras_bnn.tflite._expected import choice, expect, option, per_side, tensors
 from keras_bnn.tflite.channels import constant_signs, spare_bytes
 from keras_bnn.tflite.graph import Graph, Operator, Tensor
 
@@ -97,12 +96,12 @@ def layers(graph: Graph) -> list[Layer]:
 
 
 def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
-    _expect(operator, len(operator.inputs) == 5, f"has {len(operator.inputs)} inputs, not 5")
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
-    channels, filters = _option(operator, "channels_in"), weights.shape[0]
+    expect(operator, len(operator.inputs) == 5, f"has {len(operator.inputs)} inputs, not 5")
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    channels, filters = option(operator, "channels_in"), weights.shape[0]
     words, group_words = source.shape[3], weights.shape[3]
     groups = 1 if words == group_words else channels // max(_WORD * group_words, 1)
-    _expect(
+    expect(
         operator,
         source.type == weights.type == "int32"
         and words == -(-channels // _WORD) > 0
@@ -112,7 +111,7 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
     )
     output = {"int32": "packed", "float32": "float", "int8": "int8"}.get(result.type)
     depth = -(-filters // _WORD) if output == "packed" else filters
-    _expect(
+    expect(
         operator,
         output is not None and result.shape[3] == depth,
         f"writes {result.type} {list(result.shape)}, which does not fit its {filters} filters",
@@ -124,7 +123,7 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
     _check_thresholds(graph, operator, filters)
     plus, minus = constant_signs(graph, operator, math.prod(kernel[:3]))
     sides = ("height", "width")
-    same = "same one" if _choice(operator, "pad_values", (0, 1)) else "same zero"
+    same = "same one" if choice(operator, "pad_values", (0, 1)) else "same zero"
     return Layer(
         name=result.name,
         operator=operator.name,
@@ -134,10 +133,10 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
         output_shape=shape,
         filter_shape=kernel,
         groups=groups,
-        stride=tuple(_option(operator, f"stride_{side}") for side in sides),
-        dilation=tuple(_option(operator, f"dilation_{side}_factor") for side in sides),
-        padding=_choice(operator, "padding", (same, "valid")),
-        activation=_choice(operator, "fused_activation_function", _ACTIVATIONS),
+        stride=tuple(option(operator, f"stride_{side}") for side in sides),
+        dilation=tuple(option(operator, f"dilation_{side}_factor") for side in sides),
+        padding=choice(operator, "padding", (same, "valid")),
+        activation=choice(operator, "fused_activation_function", _ACTIVATIONS),
         output=output or "",
         macs=math.prod(shape) * math.prod(kernel[:3]),
         weights="1-bit" if weights.is_constant else "computed",
@@ -152,7 +151,7 @@ def _binary_convolution(graph: Graph, operator: Operator) -> Layer:
 def _check_thresholds(graph: Graph, operator: Operator, filters: int) -> None:
     if operator.inputs[4] >= 0:
         thresholds = graph.tensor(operator.inputs[4])
-        _expect(
+        expect(
             operator,
             thresholds.type == "int32" and thresholds.shape == (filters,),
             f"has {thresholds.type} thresholds of shape {list(thresholds.shape)}, expected "
@@ -161,19 +160,19 @@ def _check_thresholds(graph: Graph, operator: Operator, filters: int) -> None:
 
 
 def _convolution(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
     filters, height, width, depth = weights.shape
     channels = source.shape[3]
     groups = channels // max(depth, 1)
     fits = groups * depth == channels > 0
-    _expect(operator, fits, f"has {channels} input channels and filters for {depth}")
+    expect(operator, fits, f"has {channels} input channels and filters for {depth}")
     macs = math.prod(result.shape) * height * width * depth
     kernel = (height, width, depth, filters)
     return _layer(graph, operator, source, weights, result, kernel, macs, groups=groups)
 
 
 def _depthwise(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(4, 4, 4))
     _, height, width, filters = weights.shape
     macs = math.prod(result.shape) * height * width
     kernel, groups = (height, width, 1, filters), source.shape[3]
@@ -181,13 +180,13 @@ def _depthwise(graph: Graph, operator: Operator) -> Layer:
 
 
 def _convolution_3d(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(5, 5, 5))
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(5, 5, 5))
     macs = math.prod(result.shape) * math.prod(weights.shape[:4])
     return _layer(graph, operator, source, weights, result, weights.shape, macs, axis=-1)
 
 
 def _transposed(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 2, 1, ranks=(4, 4, 4))
+    source, weights, result = tensors(graph, operator, 2, 1, ranks=(4, 4, 4))
     filters, height, width, depth = weights.shape
     macs = math.prod(source.shape) * height * width * filters
     kernel = (height, width, depth, filters)
@@ -195,15 +194,15 @@ def _transposed(graph: Graph, operator: Operator) -> Layer:
 
 
 def _fully_connected(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(None, 2, None))
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(None, 2, None))
     outputs, inputs = weights.shape
     macs = math.prod(result.shape) * inputs
     return _layer(graph, operator, source, weights, result, (inputs, outputs), macs)
 
 
 def _matrix_product(graph: Graph, operator: Operator) -> Layer:
-    source, weights, result = _tensors(graph, operator, 0, 1, ranks=(None, None, None))
-    _expect(operator, len(weights.shape) > 1, "multiplies with something that is no matrix")
+    source, weights, result = tensors(graph, operator, 0, 1, ranks=(None, None, None))
+    expect(operator, len(weights.shape) > 1, "multiplies with something that is no matrix")
     transposed = bool(getattr(operator.options, "adjY", False))
     kernel = weights.shape[:-3:-1] if transposed else weights.shape[-2:]
     macs, axis = math.prod(result.shape) * kernel[0], -2 if transposed else -1
@@ -239,7 +238,7 @@ def _layer(
     padded = operator.name not in ("FULLY_CONNECTED", "BATCH_MATMUL")
     activation = "none"
     if hasattr(options, "fusedActivationFunction"):
-        activation = _choice(operator, "fusedActivationFunction", _ACTIVATIONS)
+        activation = choice(operator, "fusedActivationFunction", _ACTIVATIONS)
     return Layer(
         name=result.name,
         operator=operator.name,
@@ -249,9 +248,9 @@ def _layer(
         output_shape=result.shape,
         filter_shape=kernel,
         groups=groups,
-        stride=_per_side(operator, "stride{}"),
-        dilation=_per_side(operator, "dilation{}Factor"),
-        padding=_choice(operator, "padding", ("same zero", "valid")) if padded else None,
+        stride=per_side(operator, "stride{}"),
+        dilation=per_side(operator, "dilation{}Factor"),
+        padding=choice(operator, "padding", ("same zero", "valid")) if padded else None,
         activation=activation,
         output="float" if result.type == "float32" else result.type,
         macs=macs,
@@ -277,49 +276,3 @@ def _differ_in_sign_only(weights: np.ndarray | None, axis: int) -> bool:
     with np.errstate(invalid="ignore"):
         sizes = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1))
         return sizes.shape[1] > 1 and bool(np.all(sizes == sizes[:, :1]) and np.any(sizes))
-
-
-def _tensors(
-    graph: Graph, operator: Operator, source: int, weights: int, ranks: tuple[int | None, ...]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the input, the weights and the output of an operator, which must have these ranks."""
-    inputs = dict(enumerate(operator.inputs))
-    indices = [inputs.get(source, -1), inputs.get(weights, -1), next(iter(operator.outputs), -1)]
-    _expect(operator, min(indices) >= 0, "lacks an input or an output")
-    found = [graph.tensor(index) for index in indices]
-    for tensor, rank in zip(found, ranks, strict=True):
-        _expect(
-            operator,
-            rank is None or len(tensor.shape) == rank,
-            f"has a tensor of shape {list(tensor.shape)}, expected {rank} dimensions",
-        )
-    return found[0], found[1], found[2]
-
-
-def _per_side(operator: Operator, name: str) -> tuple[int, ...] | None:
-    values = (getattr(operator.options, name.format(side), None) for side in "DHW")
-    return tuple(int(value) for value in values if value is not None) or None
-
-
-def _option(operator: Operator, name: str) -> Any:
-    options = operator.options
-    value = options.get(name) if isinstance(options, dict) else getattr(options, name, None)
-    _expect(operator, value is not None, f"lacks the option {name}")
-    return value
-
-
-def _choice(operator: Operator, name: str, choices: tuple) -> Any:
-    value = _option(operator, name)
-    _expect(
-        operator,
-        0 <= value < len(choices),
-        f"has the option {name} = {value}, expected one of 0 to {len(choices) - 1}",
-    )
-    return choices[value]
-
-
-def _expect(operator: Operator, holds: bool, message: str) -> None:
-    if not holds:
-        raise TFLiteFileError(
-            f"operator {operator.index} ({operator.name}) {message}: export the file again"
-        )
