@@ -5,6 +5,17 @@ import numpy as np
 from keras_bnn.tflite import write
 
 FLOAT32, FLOAT16, INT32, INT8, INT4 = 0, 1, 2, 9, 17
+# The options of a 1-bit convolution.
+BINARY = {
+    "channels_in": 40,
+    "dilation_height_factor": 1,
+    "dilation_width_factor": 1,
+    "fused_activation_function": 0,
+    "pad_values": 1,
+    "padding": 0,
+    "stride_height": 1,
+    "stride_width": 1,
+}
 
 
 def hand_made(tensors, operators, subgraphs=1, names=(), inputs=(0,), outputs=()):
@@ -54,3 +65,13 @@ def flexbuffer(options):
     builder = flexbuffers.Builder()
     builder.MapFromElements(options)
     return bytes(builder.Finish())
+
+
+def binary_layer(options=(), weights=(6, 1, 3, 2), result=(INT8, (2, 4, 4, 6)), inputs=5):
+    """A file of one LceBconv2d: two 4×4 images of 40 channels, six filters of 1×3."""
+    words = np.zeros((6, 1, 3, 2), np.int32)
+    tensors = [(INT32, (2, 4, 4, 2), None), (INT32, weights, words), (*result, None)]
+    operators = [
+        ("LceBconv2d", [0, 1, -1, -1, -1][:inputs], [2], {**BINARY, **dict(options)}),
+    ]
+    return hand_made(tensors, operators)
