@@ -157,7 +157,7 @@ def test_operators_of_tensorflow_itself_are_one_line():
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("threads", [0, "2", 1.5])
+@pytest.mark.parametrize("threads", [0, "2", 1.5, 1025])
 def test_threads_are_a_whole_number(threads):
-    with pytest.raises(InputError, match=r"num_threads is .*, expected an integer"):
+    with pytest.raises(InputError, match=r"num_threads is .*, expected an integer from 1 to 1024"):
         kb.runtime.Interpreter(one_operator("RELU"), num_threads=threads)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -194,6 +195,16 @@ def test_with_nothing_that_runs_it_the_error_says_what_to_install(tmp_path):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("refused: Nothing here runs 1-bit operators: ")
     assert 'pip install "keras-bnn[train]"' in done.stderr
+
+
+def test_a_library_that_is_damaged_is_one_line(tmp_path):
+    shutil.copytree(Path(kb.__file__).parent, tmp_path / "keras_bnn")
+    (tmp_path / "keras_bnn/runtime/libkeras_bnn.so").write_bytes(b"no library")
+    code = "from keras_bnn import cli; cli.main()"
+    done = in_a_process(code, "info", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "cannot be loaded" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -9,13 +9,16 @@ from keras_bnn.runtime.engines import engine_for
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph, Tensor
 
+# Of the library; LiteRT would try to start any number.
+MOST_THREADS = 1024
+
 
 class Interpreter:
     """Runs a .tflite file.
 
     Args:
         path_or_bytes: The file, or its contents.
-        num_threads: Threads that one prediction may use, >= 1.
+        num_threads: Threads that one prediction may use, 1 to 1024.
         engine: What runs it, one of `keras_bnn.runtime.ENGINES`. By default LiteRT, where our own
             library runs the 1-bit operators; if that is missing, LCE's interpreter runs them,
             with a warning.
@@ -43,8 +46,10 @@ class Interpreter:
         num_threads: int = 1,
         engine: str | None = None,
     ):
-        if not isinstance(num_threads, int) or num_threads < 1:
-            raise InputError(f"num_threads is {num_threads!r}, expected an integer, 1 or more.")
+        if not isinstance(num_threads, int) or not 1 <= num_threads <= MOST_THREADS:
+            raise InputError(
+                f"num_threads is {num_threads!r}, expected an integer from 1 to {MOST_THREADS}."
+            )
         model = read(path_or_bytes)
         graph = Graph(model)
         self.input_names = tuple(port.name for port in graph.inputs)

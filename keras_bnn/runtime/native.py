@@ -47,7 +47,7 @@ def instruction_set() -> str:
     """The instruction set in use: the best, or the one that `KERAS_BNN_ISA` names.
 
     Raises:
-        InputError: If that one is not available here.
+        InputError: If that one is not available here, or the library cannot be loaded.
     """
     sets, wanted = instruction_sets(), os.environ.get("KERAS_BNN_ISA")
     if wanted and wanted not in sets:
@@ -57,7 +57,13 @@ def instruction_set() -> str:
 
 @functools.cache
 def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise InputError(
+            f"The library of 1-bit kernels cannot be loaded ({error}). Install keras-bnn again, or "
+            "do without it: KERAS_BNN_NATIVE=0."
+        ) from error
     library.bnn_isa_available.restype = ctypes.c_char_p
     library.bnn_isa_available.argtypes = [ctypes.c_size_t]
     return library
