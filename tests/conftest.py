@@ -4,6 +4,8 @@ import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Processes that tests start take the installed package, too, and not the folder they start in.
+os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 # Chooses Keras 2, which has to come before the first `import tensorflow` of any test.
 import keras_bnn  # isort: skip

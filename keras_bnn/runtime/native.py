@@ -25,6 +25,13 @@ def why_no_library() -> str:
     """Why `library_path` is `None`, as a clause."""
     if os.environ.get("KERAS_BNN_NATIVE") == "0":
         return "KERAS_BNN_NATIVE=0 asks not to use it"
+    # Python prefers the folder in which it starts to what is installed.
+    source = Path(__file__).parents[2]
+    if (source / "export" / "CMakeLists.txt").exists():
+        return (
+            f"{source} is the source, where it is not built; start Python in another folder, or run "
+            "pip install -e . there"
+        )
     return "this installation has none, for it was built without a C compiler"
 
 
