@@ -29,8 +29,8 @@ def why_no_library() -> str:
     source = Path(__file__).parents[2]
     if (source / "export" / "CMakeLists.txt").exists():
         return (
-            f"{source} is the source, where it is not built; start Python in another folder, or run "
-            "pip install -e . there"
+            f"{source} is the source, where it is not built; start Python in another folder, or "
+            "run pip install -e . there"
         )
     return "this installation has none, for it was built without a C compiler"
 
