@@ -11,8 +11,9 @@ enum { PIXELS = 7 };
 typedef __m512i sums_u32x16[PIXELS][2];
 
 static inline void count_different(const bnn_bconv2d_tile *tile,
-                                   const uint32_t *const *taps[PIXELS], sums_u32x16 sums) {
+                                   const uint32_t *const *taps[PIXELS], sums_u32x16 result) {
   const uint32_t *weights = tile->weights;
+  sums_u32x16 sums; /* Of its own: clang 14 writes the caller's to memory at every word. */
   for (int p = 0; p < PIXELS; p++) sums[p][0] = sums[p][1] = _mm512_setzero_si512();
   for (size_t t = 0; t < tile->tap_count; t++) {
     const uint32_t *words[PIXELS];
@@ -29,6 +30,7 @@ static inline void count_different(const bnn_bconv2d_tile *tile,
       }
     }
   }
+  memcpy(result, sums, sizeof sums);
 }
 
 static inline __m512 product_f32x16(const bnn_bconv2d_tile *tile, __m512i v, size_t channel) {
