@@ -21,7 +21,7 @@ MUTATIONS = [
     ("bconv2d/x86_avx2.c", "_mm256_set1_ps(0.5f), _CMP_GE_OQ", "_mm256_set1_ps(0.5f), _CMP_GT_OQ"),
     ("bconv2d/x86_avx2.c", "(32 - tile->channels)", "(31 - tile->channels % 31)"),
     ("bconv2d/output.c", "(sum_of_padding + 1) / 2", "sum_of_padding / 2"),
-    ("bconv2d/bconv2d.c", "column < columns->size", "column <= columns->size"),
+    ("bconv2d/taps.c", "column < columns->size", "column <= columns->size"),
     ("quantize/portable.c", "float, x[i] < 0", "float, x[i] <= 0"),
     ("quantize/portable.c", "x[i] < zero_point", "x[i] <= zero_point"),
     ("quantize/x86_avx2.c", "_CMP_LT_OQ", "_CMP_LE_OQ"),

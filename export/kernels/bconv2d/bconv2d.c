@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "borders.h"
 #include "memory.h"
 #include "output.h"
+#include "taps.h"
 #include "threads.h"
-#include "window.h"
 
 #define BNN_KERNEL(operator, type, isa) {BNN_##isa, BNN_##type, bnn_##operator##_##type##_##isa},
 static const struct {
@@ -27,29 +28,20 @@ enum {
   /* Pixels that meet a tile of weights while it is in the first cache: a multiple of what any
    * kernel takes at once. */
   BLOCK = 28,
-  /* So many pointers at most are kept for several images; one image may take more. */
-  TAPS_KEPT = 1 << 15,
   MOST_PRODUCTS = 1 << 28,
 };
 
 struct bnn_bconv2d {
   bnn_bconv2d_options options;
   bnn_bconv2d_kernel *run;
-  size_t tap_count, words, words_in; /* words of a group and of a pixel */
+  size_t words; /* of a pixel, in one group */
   size_t group_channels, group_tiles, tiles;
   uint32_t *weights; /* [tiles][tap_count][words][BNN_TILE] */
   bnn_output output;
-  int32_t *sums; /* [tap_count][tiles][BNN_TILE] of the weights, for true zeros; else NULL */
   uint32_t *padding; /* one pixel of +1 */
-
   bnn_image_shape input;
-  bnn_window rows, columns;
-  size_t image_pixels, table_images;
-  const uint32_t **taps; /* [table_images][image_pixels][tap_count] */
-  const uint32_t *tapped; /* the input that `taps` point into, or NULL */
-  size_t tapped_images;
-  int32_t *corrections; /* [kinds of border][tiles][BNN_TILE] */
-  const int32_t **pixel_corrections; /* [table_images][image_pixels] */
+  bnn_taps table;
+  bnn_borders borders;
 };
 
 static bool check_options(const bnn_bconv2d_options *o, bnn_error *error) {
@@ -77,32 +69,34 @@ static bool check_options(const bnn_bconv2d_options *o, bnn_error *error) {
 }
 
 static bool allocate_constants(bnn_bconv2d *conv) {
-  size_t channels = conv->tiles * BNN_TILE, floats = conv->options.output == BNN_packed ? 0 : channels;
-  size_t thresholds = channels - floats, zeros = conv->options.padding == BNN_SAME_ZERO;
-  return bnn_allocate((void **)&conv->weights, sizeof *conv->weights, channels, conv->tap_count,
+  bool packed = conv->options.output == BNN_packed, zeros = conv->options.padding == BNN_SAME_ZERO;
+  size_t taps = conv->table.tap_count, channels = conv->tiles * BNN_TILE;
+  size_t floats = packed ? 0 : channels, thresholds = packed ? channels : 0;
+  return bnn_allocate((void **)&conv->weights, sizeof *conv->weights, channels, taps,
                       conv->words) &&
          bnn_allocate((void **)&conv->output.factor, sizeof(float), floats, 1, 1) &&
          bnn_allocate((void **)&conv->output.offset, sizeof(float), floats, 1, 1) &&
          bnn_allocate((void **)&conv->output.threshold, sizeof(int32_t), thresholds, 1, 1) &&
-         bnn_allocate((void **)&conv->sums, sizeof *conv->sums, channels, conv->tap_count, zeros) &&
-         bnn_allocate((void **)&conv->padding, sizeof *conv->padding, conv->words_in, 1, 1);
+         bnn_allocate((void **)&conv->padding, sizeof *conv->padding, conv->table.words, 1, 1) &&
+         (!zeros || bnn_borders_create(&conv->borders, taps, channels));
 }
 
 /* Puts an output channel of the file's filter into its lane of its tile. */
 static void place_channel(bnn_bconv2d *conv, const uint32_t *filter, size_t channel) {
   size_t in_group = channel % conv->group_channels;
   size_t tile = channel / conv->group_channels * conv->group_tiles + in_group / BNN_TILE;
-  size_t lane = in_group % BNN_TILE, size = conv->tap_count * conv->words;
+  size_t lane = in_group % BNN_TILE, size = conv->table.tap_count * conv->words;
   uint32_t *weights = conv->weights + tile * size * BNN_TILE + lane;
   int32_t depth = conv->options.channels_in / conv->options.groups;
-  for (size_t t = 0; t < conv->tap_count; t++) {
+  for (size_t t = 0; t < conv->table.tap_count; t++) {
     int32_t ones = 0;
     for (size_t j = 0; j < conv->words; j++) {
       uint32_t word = filter[channel * size + t * conv->words + j];
       weights[(t * conv->words + j) * BNN_TILE] = word;
       ones += __builtin_popcount(word);
     }
-    if (conv->sums) conv->sums[(t * conv->tiles + tile) * BNN_TILE + lane] = depth - 2 * ones;
+    if (conv->borders.sums)
+      conv->borders.sums[(t * conv->tiles + tile) * BNN_TILE + lane] = depth - 2 * ones;
   }
 }
 
@@ -121,9 +115,9 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
     return NULL;
   }
   conv->options = *options;
-  conv->tap_count = (size_t)options->kernel_height * (size_t)options->kernel_width;
-  conv->words_in = ((size_t)options->channels_in + 31) / 32;
-  conv->words = conv->words_in / (size_t)options->groups;
+  conv->table.tap_count = (size_t)options->kernel_height * (size_t)options->kernel_width;
+  conv->table.words = ((size_t)options->channels_in + 31) / 32;
+  conv->words = conv->table.words / (size_t)options->groups;
   conv->group_channels = (size_t)(options->channels_out / options->groups);
   conv->group_tiles = (conv->group_channels + BNN_TILE - 1) / BNN_TILE;
   conv->tiles = conv->group_tiles * (size_t)options->groups;
@@ -132,7 +126,7 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
   if (!allocate_constants(conv)) {
     bnn_bconv2d_free(conv);
     bnn_fail(error, "Not enough memory for %d kernels of %zu words", options->channels_out,
-             conv->tap_count * conv->words);
+             conv->table.tap_count * conv->words);
     return NULL;
   }
   bnn_output_clamp(&conv->output, options);
@@ -144,130 +138,41 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
   return conv;
 }
 
-/* The first output of each kind along one axis: those whose windows meet the image with the same
- * taps need the same correction. */
-static size_t kinds_of(const bnn_window *window, int32_t *kind_of) {
-  size_t kinds = 0;
-  int known_first = -1, known_last = -1;
-  for (int32_t i = 0; i < window->outputs; i++) {
-    int first, last;
-    bnn_window_taps(window, i, &first, &last);
-    if (first != known_first || last != known_last) kinds++;
-    known_first = first, known_last = last;
-    kind_of[i] = (int32_t)kinds - 1;
-  }
-  return kinds;
-}
-
-/* Adds up the weights of all taps of one output pixel that lie outside of the image. */
-static void correct(const bnn_bconv2d *conv, int32_t y, int32_t x, int32_t *correction) {
-  size_t channels = conv->tiles * BNN_TILE;
-  int32_t top, bottom, left, right;
-  bnn_window_taps(&conv->rows, y, &top, &bottom);
-  bnn_window_taps(&conv->columns, x, &left, &right);
-  memset(correction, 0, channels * sizeof *correction);
-  for (int32_t i = 0; i < conv->rows.taps; i++)
-    for (int32_t j = 0; j < conv->columns.taps; j++) {
-      if (i >= top && i < bottom && j >= left && j < right) continue;
-      size_t t = (size_t)i * (size_t)conv->columns.taps + (size_t)j;
-      for (size_t c = 0; c < channels; c++) correction[c] += conv->sums[t * channels + c];
-    }
-  for (size_t c = 0; c < channels; c++)
-    correction[c] = bnn_output_correction(&conv->options, correction[c]);
-}
-
-static bool prepare_corrections(bnn_bconv2d *conv) {
-  size_t height = (size_t)conv->rows.outputs, width = (size_t)conv->columns.outputs;
-  size_t channels = conv->tiles * BNN_TILE;
-  int32_t *row_kinds = NULL;
-  if (!bnn_allocate((void **)&row_kinds, sizeof *row_kinds, height + width, 1, 1)) return false;
-  int32_t *column_kinds = row_kinds + height;
-  size_t kinds = kinds_of(&conv->rows, row_kinds), across = kinds_of(&conv->columns, column_kinds);
-  bool done = bnn_allocate((void **)&conv->corrections, sizeof *conv->corrections, kinds, across,
-                           channels) &&
-              bnn_allocate((void **)&conv->pixel_corrections, sizeof *conv->pixel_corrections,
-                           conv->table_images, conv->image_pixels, 1);
-  for (size_t y = 0; done && y < height; y++)
-    for (size_t x = 0; x < width; x++) {
-      size_t kind = (size_t)row_kinds[y] * across + (size_t)column_kinds[x];
-      int32_t *correction = conv->corrections + kind * channels;
-      bool is_first = (!y || row_kinds[y - 1] < row_kinds[y]) &&
-                      (!x || column_kinds[x - 1] < column_kinds[x]);
-      if (is_first) correct(conv, (int32_t)y, (int32_t)x, correction);
-      for (size_t image = 0; image < conv->table_images; image++)
-        conv->pixel_corrections[image * conv->image_pixels + y * width + x] = correction;
-    }
-  bnn_release(row_kinds);
-  return done;
-}
-
 static void forget_shape(bnn_bconv2d *conv) {
-  bnn_release(conv->taps);
-  bnn_release(conv->corrections);
-  bnn_release(conv->pixel_corrections);
-  conv->taps = NULL, conv->corrections = NULL, conv->pixel_corrections = NULL;
-  conv->tapped = NULL;
+  bnn_taps_forget(&conv->table);
+  bnn_borders_forget(&conv->borders);
 }
 
 bool bnn_bconv2d_reshape(bnn_bconv2d *conv, bnn_image_shape input, bnn_image_shape *output,
                          bnn_error *error) {
   const bnn_bconv2d_options *o = &conv->options;
+  bnn_taps *table = &conv->table;
   bool same = o->padding != BNN_VALID;
   forget_shape(conv);
-  if (input.batch < 1)
-    return bnn_fail(error, "Got %d images, expected 1 or more", input.batch);
-  if (!bnn_window_of(&conv->rows, "rows", input.height, o->kernel_height, o->stride_height,
+  if (input.batch < 1) return bnn_fail(error, "Got %d images, expected 1 or more", input.batch);
+  if (!bnn_window_of(&table->rows, "rows", input.height, o->kernel_height, o->stride_height,
                      o->dilation_height, same, error) ||
-      !bnn_window_of(&conv->columns, "columns", input.width, o->kernel_width, o->stride_width,
+      !bnn_window_of(&table->columns, "columns", input.width, o->kernel_width, o->stride_width,
                      o->dilation_width, same, error))
     return false;
   conv->input = input;
-  conv->image_pixels = (size_t)conv->rows.outputs * (size_t)conv->columns.outputs;
-  size_t images = TAPS_KEPT / conv->tap_count / conv->image_pixels;
-  conv->table_images = images < 1 ? 1 : images;
-  if (conv->table_images > (size_t)input.batch) conv->table_images = (size_t)input.batch;
-  if (!bnn_allocate((void **)&conv->taps, sizeof *conv->taps, conv->table_images,
-                    conv->image_pixels, conv->tap_count) ||
-      (conv->sums && !prepare_corrections(conv))) {
+  if (!bnn_taps_reshape(table, (size_t)input.batch) ||
+      (conv->borders.sums && !bnn_borders_reshape(&conv->borders, table, o))) {
     forget_shape(conv);
-    return bnn_fail(error, "Not enough memory for %zu output pixels of %zu taps",
-                    conv->image_pixels, conv->tap_count);
+    return bnn_fail(error, "Not enough memory for %zu output pixels of %zu taps", table->pixels,
+                    table->tap_count);
   }
-  *output = (bnn_image_shape){input.batch, conv->rows.outputs, conv->columns.outputs};
+  *output = (bnn_image_shape){input.batch, table->rows.outputs, table->columns.outputs};
   return true;
 }
 
+/* The images of the table. */
 struct job {
-  bnn_bconv2d *conv;
-  const uint32_t *input; /* the first image of the table */
+  const bnn_bconv2d *conv;
   char *output;
   size_t pixels, stride;
   bool unaligned; /* whether tiles share words of a packed output */
 };
-
-/* Items are pixels of the table. */
-static void point_taps(void *context, size_t begin, size_t end) {
-  const struct job *job = context;
-  const bnn_bconv2d *conv = job->conv;
-  const bnn_window *rows = &conv->rows, *columns = &conv->columns;
-  size_t row_words = (size_t)conv->input.width * conv->words_in;
-  const uint32_t **tap = conv->taps + begin * conv->tap_count;
-  for (size_t pixel = begin; pixel < end; pixel++) {
-    size_t image = pixel / conv->image_pixels, in_image = pixel % conv->image_pixels;
-    int32_t y = (int32_t)(in_image / (size_t)columns->outputs);
-    int32_t x = (int32_t)(in_image % (size_t)columns->outputs);
-    const uint32_t *first = job->input + image * (size_t)conv->input.height * row_words;
-    int64_t top = bnn_window_start(rows, y), left = bnn_window_start(columns, x);
-    for (int32_t i = 0; i < rows->taps; i++, top += rows->dilation) {
-      bool inside = top >= 0 && top < rows->size;
-      int64_t column = left;
-      for (int32_t j = 0; j < columns->taps; j++, column += columns->dilation)
-        *tap++ = inside && column >= 0 && column < columns->size
-                     ? first + (size_t)top * row_words + (size_t)column * conv->words_in
-                     : conv->padding;
-    }
-  }
-}
 
 static void run_tile(const struct job *job, size_t block, size_t index) {
   const bnn_bconv2d *conv = job->conv;
@@ -276,15 +181,16 @@ static void run_tile(const struct job *job, size_t block, size_t index) {
   size_t channel = group * conv->group_channels + lane, rest = conv->group_channels - lane;
   size_t at = index * BNN_TILE;
   static const size_t sizes[] = {[BNN_float32] = sizeof(float), [BNN_int8] = 1};
+  const int32_t *const *corrections = (const int32_t *const *)conv->borders.of_pixel;
   bnn_bconv2d_tile tile = {
-      .taps = (const uint32_t *const *)conv->taps + pixel * conv->tap_count,
-      .tap_count = conv->tap_count,
+      .taps = (const uint32_t *const *)conv->table.taps + pixel * conv->table.tap_count,
+      .tap_count = conv->table.tap_count,
       .words = conv->words,
       .first_word = group * conv->words,
-      .weights = conv->weights + at * conv->tap_count * conv->words,
+      .weights = conv->weights + at * conv->table.tap_count * conv->words,
       .low = conv->output.low,
       .high = conv->output.high,
-      .corrections = conv->sums ? (const int32_t *const *)conv->pixel_corrections + pixel : NULL,
+      .corrections = corrections ? corrections + pixel : NULL,
       .first_correction = at,
       .late = bnn_output_corrects_late(&conv->options),
       .channels = rest < BNN_TILE ? rest : BNN_TILE,
@@ -334,22 +240,19 @@ static void convolve(void *context, size_t begin, size_t end) {
 void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output,
                      bnn_threads *threads) {
   size_t channels = (size_t)conv->options.channels_out, batch = (size_t)conv->input.batch;
-  size_t image_words = (size_t)conv->input.height * (size_t)conv->input.width * conv->words_in;
-  struct job job = {.conv = conv, .input = input, .output = output};
+  size_t image_words = (size_t)conv->input.height * (size_t)conv->input.width * conv->table.words;
+  struct job job = {.conv = conv, .output = output};
   job.stride = conv->options.output == BNN_packed    ? (channels + 31) / 32 * sizeof(uint32_t)
                : conv->options.output == BNN_float32 ? channels * sizeof(float)
                                                      : channels;
   job.unaligned = conv->options.output == BNN_packed && conv->options.groups > 1 &&
                   conv->group_channels % 32;
-  for (size_t image = 0; image < batch; image += conv->table_images) {
-    size_t images = batch - image < conv->table_images ? batch - image : conv->table_images;
-    job.pixels = images * conv->image_pixels;
-    if (conv->tapped != job.input || conv->tapped_images < images)
-      bnn_parallel(threads, job.pixels, point_taps, &job);
-    conv->tapped = job.input, conv->tapped_images = images;
+  for (size_t done = 0, images; done < batch; done += images) {
+    images = batch - done < conv->table.images ? batch - done : conv->table.images;
+    bnn_taps_point(&conv->table, input + done * image_words, images, conv->padding, threads);
+    job.pixels = images * conv->table.pixels;
     size_t blocks = (job.pixels + BLOCK - 1) / BLOCK;
     bnn_parallel(threads, job.unaligned ? blocks : blocks * conv->tiles, convolve, &job);
-    job.input += images * image_words;
     job.output += job.pixels * job.stride;
   }
 }
@@ -361,7 +264,7 @@ void bnn_bconv2d_free(bnn_bconv2d *conv) {
   bnn_release(conv->output.factor);
   bnn_release(conv->output.offset);
   bnn_release(conv->output.threshold);
-  bnn_release(conv->sums);
+  bnn_release(conv->borders.sums);
   bnn_release(conv->padding);
   free(conv);
 }
