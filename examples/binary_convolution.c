@@ -1,13 +1,14 @@
 /* A binary convolution from C, without LiteRT and without Python:
  *
- *     cc -I export/include examples/binary_convolution.c build/libkeras_bnn.so -Wl,-rpath,$PWD/build
+ *     cc -I export/include examples/binary_convolution.c -L build -lkeras_bnn -o convolution
+ *     LD_LIBRARY_PATH=build ./convolution
  */
 #include <stdio.h>
 
 #include "keras_bnn.h"
 
 int main(void) {
-  /* One row of three pixels of one channel, + − −, seen through the kernel + + −. A bit of 1 is −. */
+  /* One row of three pixels of one channel, + − −, seen by the kernel + + −. A bit of 1 is −. */
   const uint32_t image[3] = {0, 1, 1}, kernel[3] = {0, 0, 1};
   const float multiplier[1] = {2}, bias[1] = {0.5f};
   const bnn_bconv2d_options options = {

@@ -19,17 +19,17 @@ typedef uint64_t __mmask64;
 enum { _CMP_LT_OQ = 17, _CMP_LE_OQ = 18, _CMP_GE_OQ = 29 };
 
 #define LANES for (int i = 0; i < 16; i++)
-#define INTEGERS(name, expression)                             \
-  static inline __m512i name(__m512i a, __m512i b) {           \
-    __m512i r;                                                 \
-    LANES r.lanes[i] = (int32_t)(expression);                  \
-    return r;                                                  \
+#define INTEGERS(name, expression)                   \
+  static inline __m512i name(__m512i a, __m512i b) { \
+    __m512i r;                                       \
+    LANES r.lanes[i] = (int32_t)(expression);        \
+    return r;                                        \
   }
-#define FLOATS(name, expression)                               \
-  static inline __m512 name(__m512 a, __m512 b) {              \
-    __m512 r;                                                  \
-    LANES r.lanes[i] = expression;                             \
-    return r;                                                  \
+#define FLOATS(name, expression)                  \
+  static inline __m512 name(__m512 a, __m512 b) { \
+    __m512 r;                                     \
+    LANES r.lanes[i] = expression;                \
+    return r;                                     \
   }
 INTEGERS(_mm512_add_epi32, (uint32_t)a.lanes[i] + (uint32_t)b.lanes[i])
 INTEGERS(_mm512_xor_si512, a.lanes[i] ^ b.lanes[i])
@@ -119,7 +119,9 @@ static inline void _mm512_mask_storeu_ps(void *p, __mmask16 mask, __m512 a) {
 }
 
 static inline void _mm512_mask_cvtepi32_storeu_epi8(void *p, __mmask16 mask, __m512i a) {
-  LANES if (mask >> i & 1) ((char *)p)[i] = (char)a.lanes[i];
+  LANES {
+    if (mask >> i & 1) ((char *)p)[i] = (char)a.lanes[i];
+  }
 }
 
 static inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {

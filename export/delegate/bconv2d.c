@@ -35,8 +35,10 @@ static bool read_filter(bnn_operator *op, const bnn_value *filter, bnn_error *er
                       filter->name);
   int32_t words = o->channels_in / 32 + (o->channels_in % 32 > 0), depth = filter->dims[3];
   if (o->channels_in < 1 || words % depth)
-    return bnn_fail(error, "its filter '%.60s' is %d words deep, expected a divisor of the %d of "
-                    "%d channels", filter->name, depth, words, o->channels_in);
+    return bnn_fail(error,
+                    "its filter '%.60s' is %d words deep, expected a divisor of the %d of "
+                    "%d channels",
+                    filter->name, depth, words, o->channels_in);
   op->state.bconv2d.words = words;
   o->channels_out = filter->dims[0];
   o->kernel_height = filter->dims[1];

@@ -16,8 +16,10 @@ static TfLiteStatus take_operators(TfLiteContext *context, TfLiteDelegate *deleg
   for (int i = 0; i < plan->size; i++) {
     TfLiteNode *node;
     TfLiteRegistration *registration;
-    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) == kTfLiteOk &&
-        registration->builtin_code == kTfLiteBuiltinCustom && bnn_kind_of(registration->custom_name))
+    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) ==
+            kTfLiteOk &&
+        registration->builtin_code == kTfLiteBuiltinCustom &&
+        bnn_kind_of(registration->custom_name))
       nodes->data[nodes->size++] = plan->data[i];
   }
   TfLiteRegistration registration = {
@@ -45,8 +47,7 @@ TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys, const cha
   bnn_shared *shared = calloc(1, sizeof *shared);
   TfLiteDelegate *delegate = calloc(1, sizeof *delegate);
   bool ready = shared && delegate && bnn_isa_choose(getenv("KERAS_BNN_ISA"), &shared->isa, &error);
-  if (ready && count)
-    ready = bnn_fail(&error, "Got the option '%.60s', expected none", keys[0]);
+  if (ready && count) ready = bnn_fail(&error, "Got the option '%.60s', expected none", keys[0]);
   if (!ready) {
     if (report_error) report_error(error.text);
     free(shared);

@@ -22,9 +22,9 @@ typedef struct {
 
 struct bnn_operator {
   const bnn_kind *kind;
-  int node;                      /* its number in LiteRT's graph */
-  int inputs[BNN_MOST_INPUTS];   /* indices into `values`, or −1 where absent */
-  int output;                    /* −1 until it is read */
+  int node;                    /* its number in LiteRT's graph */
+  int inputs[BNN_MOST_INPUTS]; /* indices into `values`, or −1 where absent */
+  int output;                  /* −1 until it is read */
   bnn_options options;
   bnn_isa isa;
   union {
@@ -42,8 +42,7 @@ struct bnn_operator {
   } state;
 };
 
-extern const bnn_kind bnn_quantize_kind, bnn_dequantize_kind, bnn_bmaxpool2d_kind,
-    bnn_bconv2d_kind;
+extern const bnn_kind bnn_quantize_kind, bnn_dequantize_kind, bnn_bmaxpool2d_kind, bnn_bconv2d_kind;
 
 /* The kind of a custom code, or NULL. */
 const bnn_kind *bnn_kind_of(const char *custom_code);

@@ -74,8 +74,8 @@ static bool read_tensors(partition *part, bnn_operator *op, TfLiteContext *conte
                          const TfLiteDelegateParams *params, const TfLiteNode *node,
                          bnn_error *error) {
   if (node->inputs->size != op->kind->inputs || node->outputs->size != 1)
-    return bnn_fail(error, "it has %d inputs and %d outputs, expected %d and 1",
-                    node->inputs->size, node->outputs->size, op->kind->inputs);
+    return bnn_fail(error, "it has %d inputs and %d outputs, expected %d and 1", node->inputs->size,
+                    node->outputs->size, op->kind->inputs);
   for (int i = 0; i < op->kind->inputs; i++) {
     int tensor = node->inputs->data[i];
     op->inputs[i] = -1;

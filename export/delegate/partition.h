@@ -2,8 +2,8 @@
 #ifndef BNN_PARTITION_H
 #define BNN_PARTITION_H
 
-#include "litert.h"
 #include "keras_bnn.h"
+#include "litert.h"
 
 /* What the partitions of one interpreter share. */
 typedef struct {

@@ -20,8 +20,8 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
       options->zero_point = input->zero_point;
       break;
     default:
-      return bnn_fail(error, "its input '%.60s' is %s, expected float32, int8 or bool",
-                      input->name, bnn_type_name(input->type));
+      return bnn_fail(error, "its input '%.60s' is %s, expected float32, int8 or bool", input->name,
+                      bnn_type_name(input->type));
   }
   int last = input->rank - 1;
   if (last < 0 || input->dims[last] < 1)

@@ -17,8 +17,7 @@ bool bnn_value_measure(bnn_value *value, bnn_error *error) {
   bool wide = value->type == kTfLiteFloat32 || value->type == kTfLiteInt32;
   value->bytes = wide ? 4 : 1;
   for (int i = 0; i < value->rank; i++)
-    if (value->dims[i] < 0 ||
-        !bnn_multiply(value->bytes, (size_t)value->dims[i], &value->bytes))
+    if (value->dims[i] < 0 || !bnn_multiply(value->bytes, (size_t)value->dims[i], &value->bytes))
       return bnn_fail(error, "the size of tensor '%.60s' is out of range", value->name);
   return true;
 }

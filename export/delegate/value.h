@@ -23,9 +23,9 @@ typedef struct {
   int32_t zero_point;
   size_t bytes;
   const char *name;
-  const void *data;       /* of a constant */
+  const void *data;        /* of a constant */
   int first_use, last_use; /* operators of the partition; of an inside value */
-  size_t offset;          /* in the buffer; of an inside value */
+  size_t offset;           /* in the buffer; of an inside value */
 } bnn_value;
 
 const char *bnn_type_name(TfLiteType type);

@@ -36,8 +36,8 @@ bool bnn_isa_choose(const char *name, bnn_isa *isa, bnn_error *error) {
     if (i) strcat(list, ", ");
     strcat(list, available);
   }
-  return bnn_fail(error, "Instruction set '%.40s' is not available here, expected one of: %s",
-                  name, list);
+  return bnn_fail(error, "Instruction set '%.40s' is not available here, expected one of: %s", name,
+                  list);
 }
 
 bool bnn_fail(bnn_error *error, const char *format, ...) {

@@ -1,6 +1,6 @@
 #include "isa.h"
 
-#define BNN_KERNEL(operator, type, isa) {BNN_##isa, #operator " " #type " " #isa},
+#define BNN_KERNEL(op, type, isa) {BNN_##isa, #op " " #type " " #isa},
 static const struct {
   bnn_isa isa;
   const char *name;

@@ -2,8 +2,8 @@
 
 #include "isa.h"
 
-bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t taps,
-                   int32_t stride, int32_t dilation, bool same, bnn_error *error) {
+bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t taps, int32_t stride,
+                   int32_t dilation, bool same, bnn_error *error) {
   if (size < 1 || taps < 1 || stride < 1 || dilation < 1)
     return bnn_fail(error,
                     "Got %d %s, %d taps, stride %d and dilation %d along them, expected 1 or more "

@@ -14,8 +14,8 @@ typedef struct {
 } bnn_window;
 
 /* `axis` names it in the error: "rows" or "columns". */
-bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t taps,
-                   int32_t stride, int32_t dilation, bool same, bnn_error *error);
+bool bnn_window_of(bnn_window *window, const char *axis, int32_t size, int32_t taps, int32_t stride,
+                   int32_t dilation, bool same, bnn_error *error);
 
 /* The pixel, maybe outside of the image, that output `index` meets with its tap 0. */
 int64_t bnn_window_start(const bnn_window *window, int32_t index);

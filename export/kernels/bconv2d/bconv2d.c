@@ -14,7 +14,7 @@
 #include "taps.h"
 #include "threads.h"
 
-#define BNN_KERNEL(operator, type, isa) {BNN_##isa, BNN_##type, bnn_##operator##_##type##_##isa},
+#define BNN_KERNEL(op, type, isa) {BNN_##isa, BNN_##type, bnn_##op##_##type##_##isa},
 static const struct {
   bnn_isa isa;
   bnn_type type;
@@ -132,8 +132,8 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
   bnn_output_clamp(&conv->output, options);
   for (size_t channel = 0; channel < (size_t)options->channels_out; channel++) {
     place_channel(conv, filter, channel);
-    bnn_output_channel(&conv->output, place_of(conv, channel), options, multiplier, bias,
-                       threshold, channel);
+    bnn_output_channel(&conv->output, place_of(conv, channel), options, multiplier, bias, threshold,
+                       channel);
   }
   return conv;
 }
@@ -237,16 +237,15 @@ static void convolve(void *context, size_t begin, size_t end) {
   }
 }
 
-void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output,
-                     bnn_threads *threads) {
+void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output, bnn_threads *threads) {
   size_t channels = (size_t)conv->options.channels_out, batch = (size_t)conv->input.batch;
   size_t image_words = (size_t)conv->input.height * (size_t)conv->input.width * conv->table.words;
   struct job job = {.conv = conv, .output = output};
   job.stride = conv->options.output == BNN_packed    ? (channels + 31) / 32 * sizeof(uint32_t)
                : conv->options.output == BNN_float32 ? channels * sizeof(float)
                                                      : channels;
-  job.unaligned = conv->options.output == BNN_packed && conv->options.groups > 1 &&
-                  conv->group_channels % 32;
+  job.unaligned =
+      conv->options.output == BNN_packed && conv->options.groups > 1 && conv->group_channels % 32;
   for (size_t done = 0, images; done < batch; done += images) {
     images = batch - done < conv->table.images ? batch - done : conv->table.images;
     bnn_taps_point(&conv->table, input + done * image_words, images, conv->padding, threads);

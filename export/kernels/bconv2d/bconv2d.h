@@ -34,7 +34,7 @@ typedef struct {
    * start at `first_correction`. */
   const int32_t *const *corrections;
   size_t first_correction;
-  bool late; /* whether float32 adds the correction late */
+  bool late;       /* whether float32 adds the correction late */
   size_t channels; /* 1 … 32 */
   char *out;
   size_t stride;
@@ -42,7 +42,7 @@ typedef struct {
 
 typedef void bnn_bconv2d_kernel(const bnn_bconv2d_tile *tile, size_t pixels);
 
-#define BNN_KERNEL(operator, type, isa) bnn_bconv2d_kernel bnn_##operator##_##type##_##isa;
+#define BNN_KERNEL(op, type, isa) bnn_bconv2d_kernel bnn_##op##_##type##_##isa;
 #include "kernels.inc"
 #undef BNN_KERNEL
 

@@ -59,8 +59,8 @@ bool bnn_borders_reshape(bnn_borders *borders, const bnn_taps *table,
     for (size_t x = 0; x < width; x++) {
       size_t kind = (size_t)row_kinds[y] * across + (size_t)column_kinds[x];
       int32_t *correction = borders->corrections + kind * borders->channels;
-      bool is_first = (!y || row_kinds[y - 1] < row_kinds[y]) &&
-                      (!x || column_kinds[x - 1] < column_kinds[x]);
+      bool is_first =
+          (!y || row_kinds[y - 1] < row_kinds[y]) && (!x || column_kinds[x - 1] < column_kinds[x]);
       if (is_first) correct(borders, table, options, y, x, correction);
       for (size_t image = 0; image < table->images; image++)
         borders->of_pixel[image * table->pixels + y * width + x] = correction;

@@ -1,4 +1,4 @@
-/* Which input pixel each tap of each output pixel meets: a table of pointers, in place of copies. */
+/* Which input pixel each tap of each output pixel meets: a table of pointers, not of copies. */
 #ifndef BNN_BCONV2D_TAPS_H
 #define BNN_BCONV2D_TAPS_H
 

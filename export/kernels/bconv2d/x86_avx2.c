@@ -28,8 +28,8 @@ static inline __m256i widened(__m256i bytes) {
   return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
-static inline void count_different(const bnn_bconv2d_tile *tile, const uint32_t *const *taps[PIXELS],
-                                   int half, sums_u32x8 sums) {
+static inline void count_different(const bnn_bconv2d_tile *tile,
+                                   const uint32_t *const *taps[PIXELS], int half, sums_u32x8 sums) {
   const uint32_t *weights = tile->weights + half * 16;
   __m256i bytes[PIXELS][2];
   int left = WORDS_PER_SUM;
@@ -72,8 +72,8 @@ static inline void store_f32x8(char *out, __m256 x, size_t count) {
     _mm256_storeu_ps((float *)out, x);
     return;
   }
-  __m256i exists = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count),
-                                      _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  __m256i exists =
+      _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   _mm256_maskstore_ps((float *)out, exists, x);
 }
 
@@ -85,7 +85,8 @@ static inline uint64_t rounded_i8x8(__m256 x) {
   __m256i up = _mm256_castps_si256(_mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ));
   __m256i down = _mm256_castps_si256(_mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ));
   whole = _mm256_add_epi32(_mm256_sub_epi32(whole, up), down);
-  __m128i shorts = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  __m128i shorts =
+      _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
   return (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(shorts, shorts));
 }
 
@@ -106,8 +107,8 @@ static inline uint32_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_
   char *out = tile->out + pixel * tile->stride;
   __m256i v = _mm256_add_epi32(different, different);
   if (type == BNN_int8 || !tile->late) v = _mm256_add_epi32(v, correction);
-  __m256 result = _mm256_add_ps(product_f32x8(tile, v, channel),
-                                _mm256_load_ps(tile->offset + channel));
+  __m256 result =
+      _mm256_add_ps(product_f32x8(tile, v, channel), _mm256_load_ps(tile->offset + channel));
   if (type == BNN_float32) {
     if (tile->corrections && tile->late)
       result = _mm256_add_ps(result, _mm256_mul_ps(_mm256_cvtepi32_ps(correction),

@@ -23,10 +23,10 @@ static inline void count_different(const bnn_bconv2d_tile *tile,
       __m512i second = _mm512_load_si512(weights + 16);
       for (int p = 0; p < PIXELS; p++) {
         __m512i word = _mm512_set1_epi32((int)words[p][j]);
-        sums[p][0] = _mm512_add_epi32(sums[p][0],
-                                      _mm512_popcnt_epi32(_mm512_xor_si512(word, first)));
-        sums[p][1] = _mm512_add_epi32(sums[p][1],
-                                      _mm512_popcnt_epi32(_mm512_xor_si512(word, second)));
+        sums[p][0] =
+            _mm512_add_epi32(sums[p][0], _mm512_popcnt_epi32(_mm512_xor_si512(word, first)));
+        sums[p][1] =
+            _mm512_add_epi32(sums[p][1], _mm512_popcnt_epi32(_mm512_xor_si512(word, second)));
       }
     }
   }
@@ -65,8 +65,8 @@ static inline uint32_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_
   char *out = tile->out + pixel * tile->stride;
   __m512i v = _mm512_add_epi32(different, different);
   if (type == BNN_int8 || !tile->late) v = _mm512_add_epi32(v, correction);
-  __m512 result = _mm512_add_ps(product_f32x16(tile, v, channel),
-                                _mm512_load_ps(tile->offset + channel));
+  __m512 result =
+      _mm512_add_ps(product_f32x16(tile, v, channel), _mm512_load_ps(tile->offset + channel));
   if (type == BNN_float32) {
     if (tile->corrections && tile->late)
       result = _mm512_add_ps(result, _mm512_mul_ps(_mm512_cvtepi32_ps(correction),
@@ -90,8 +90,7 @@ static inline void convolve(const bnn_bconv2d_tile *tile, size_t pixels, bnn_typ
     for (size_t p = 0; p < count; p++) {
       uint32_t bits = finish(tile, type, first + p, 0, sums[p][0]);
       if (tile->channels > 16) bits |= finish(tile, type, first + p, 16, sums[p][1]);
-      if (type == BNN_packed)
-        memcpy(tile->out + (first + p) * tile->stride, &bits, sizeof bits);
+      if (type == BNN_packed) memcpy(tile->out + (first + p) * tile->stride, &bits, sizeof bits);
     }
   }
 }

@@ -3,7 +3,7 @@
 #include "threads.h"
 #include "window.h"
 
-#define BNN_KERNEL(operator, type, isa) {BNN_##isa, bnn_##operator##_##type##_##isa},
+#define BNN_KERNEL(op, type, isa) {BNN_##isa, bnn_##op##_##type##_##isa},
 static const struct {
   bnn_isa isa;
   bnn_bmaxpool2d_kernel *run;
@@ -12,8 +12,8 @@ static const struct {
 };
 #undef BNN_KERNEL
 
-static bool windows(const bnn_bmaxpool2d_options *options, bnn_image_shape input,
-                    bnn_window *rows, bnn_window *columns, bnn_error *error) {
+static bool windows(const bnn_bmaxpool2d_options *options, bnn_image_shape input, bnn_window *rows,
+                    bnn_window *columns, bnn_error *error) {
   return bnn_window_of(rows, "rows", input.height, options->filter_height, options->stride_height,
                        1, options->same, error) &&
          bnn_window_of(columns, "columns", input.width, options->filter_width,
@@ -24,8 +24,8 @@ bool bnn_bmaxpool2d_shape(const bnn_bmaxpool2d_options *options, bnn_image_shape
                           bnn_image_shape *output, bnn_error *error) {
   bnn_window rows, columns;
   if (options->words < 1 || input.batch < 1)
-    return bnn_fail(error, "Got %d words a pixel and %d images, expected 1 or more",
-                    options->words, input.batch);
+    return bnn_fail(error, "Got %d words a pixel and %d images, expected 1 or more", options->words,
+                    input.batch);
   if (!windows(options, input, &rows, &columns, error)) return false;
   *output = (bnn_image_shape){input.batch, rows.outputs, columns.outputs};
   return true;

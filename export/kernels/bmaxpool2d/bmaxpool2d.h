@@ -19,7 +19,7 @@ typedef struct {
 
 typedef void bnn_bmaxpool2d_kernel(const bnn_bmaxpool2d_row *row);
 
-#define BNN_KERNEL(operator, type, isa) bnn_bmaxpool2d_kernel bnn_##operator##_##type##_##isa;
+#define BNN_KERNEL(op, type, isa) bnn_bmaxpool2d_kernel bnn_##op##_##type##_##isa;
 #include "kernels.inc"
 #undef BNN_KERNEL
 

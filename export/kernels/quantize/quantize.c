@@ -2,7 +2,7 @@
 
 #include "threads.h"
 
-#define BNN_KERNEL(operator, type, isa) {BNN_##isa, BNN_##type, bnn_##operator##_##type##_##isa},
+#define BNN_KERNEL(op, type, isa) {BNN_##isa, BNN_##type, bnn_##op##_##type##_##isa},
 static const struct {
   bnn_isa isa;
   bnn_type type;

@@ -14,7 +14,7 @@
 typedef void bnn_quantize_kernel(const void *values, int32_t zero_point, size_t rows,
                                  size_t channels, uint32_t *words);
 
-#define BNN_KERNEL(operator, type, isa) bnn_quantize_kernel bnn_##operator##_##type##_##isa;
+#define BNN_KERNEL(op, type, isa) bnn_quantize_kernel bnn_##op##_##type##_##isa;
 #include "kernels.inc"
 #undef BNN_KERNEL
 

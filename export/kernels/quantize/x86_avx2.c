@@ -12,8 +12,8 @@ static inline uint32_t signs_f32x8(__m256 x) {
   return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ));
 }
 
-void bnn_quantize_float32_avx2(const void *values, int32_t zero_point, size_t rows,
-                               size_t channels, uint32_t *words) {
+void bnn_quantize_float32_avx2(const void *values, int32_t zero_point, size_t rows, size_t channels,
+                               uint32_t *words) {
   const float *x = values;
   (void)zero_point;
   /* Rows without a partial word lie end to end, as if they were one. */

@@ -24,8 +24,8 @@ void bnn_quantize_float32_avx512(const void *values, int32_t zero_point, size_t 
   }
 }
 
-void bnn_quantize_int8_avx512(const void *values, int32_t zero_point, size_t rows,
-                              size_t channels, uint32_t *words) {
+void bnn_quantize_int8_avx512(const void *values, int32_t zero_point, size_t rows, size_t channels,
+                              uint32_t *words) {
   const int8_t *x = values;
   const __m512i zero = _mm512_set1_epi8((char)zero_point);
   if (channels % 32 == 0) channels *= rows, rows = 1;
