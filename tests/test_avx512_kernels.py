@@ -1,4 +1,4 @@
-"""The AVX-512 kernels where no processor has AVX-512: their intrinsics in plain C.
+"""The AVX-512 kernels where no processor has AVX-512: their intrinsics in plain C, sanitized.
 
 Where one has it, `test_native_kernels` runs them as they are.
 """
@@ -14,42 +14,86 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PLAIN_C = Path(__file__).parent / "avx512_in_plain_c.h"
-FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-ffp-contract=off", "-I{0}/include", "-I{0}/kernels")
+FLAGS = ["-std=gnu11", "-O1", "-fPIC", "-ffp-contract=off", "-Wno-psabi"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+# File, what stands there, and what is off by one.
+MUTATIONS = [
+    ("bconv2d/x86_avx512.c", "count < 16 ?", "count < 15 ?"),
+    ("bconv2d/x86_avx512.c", "channels > 16", "channels > 17"),
+    ("bconv2d/x86_avx512.c", "popcnt_epi32(_mm512_xor_si512(word, second))", "setzero_si512()"),
+    ("bconv2d/x86_avx512.c", "_mm512_set1_ps(-0.5f), _CMP_LE_OQ", "_mm512_set1_ps(-0.5f), 17"),
+    ("bconv2d/x86_avx512.c", "tile->corrections && tile->late", "false"),
+    ("quantize/x86_avx512.c", "_CMP_LT_OQ", "_CMP_LE_OQ"),
+    ("quantize/x86_avx512.c", "exists >> 16", "exists >> 17"),
+    ("quantize/x86_avx512.c", "count <= 32", "count < 32"),
+    ("quantize/x86_avx512.c", "(64 - count)", "(63 - count % 64)"),
+]
 
 
-def compile_library(export: Path, objects: Path, library: Path) -> None:
-    """Compiles all there is, and makes the processor say that it has every instruction set."""
-    for source in [*export.rglob("kernels/**/*.c"), *export.rglob("delegate/*.c")]:
-        special = []
-        if "avx512" in source.name:
-            special = ["-include", PLAIN_C]
-        elif "avx2" in source.name:
-            special = ["-mavx2"]
-        name = "_".join(source.relative_to(export).with_suffix(".o").parts)
-        command = ["cc", *(flag.format(export) for flag in FLAGS), *special]
-        command += ["-D__builtin_cpu_supports(name)=1", "-c", source, "-o", objects / name]
-        subprocess.run(command, check=True)
-    subprocess.run(
-        ["cc", "-shared", *objects.glob("*.o"), "-lm", "-pthread", "-o", library], check=True
-    )
+def compile_file(folder: Path, source: Path) -> None:
+    """Compiles it so that the processor seems to have every instruction set."""
+    special = []
+    if "avx512" in source.name:
+        special = ["-include", PLAIN_C]
+    elif "avx2" in source.name:
+        special = ["-mavx2"]
+    name = "_".join(source.relative_to(folder).with_suffix(".o").parts)
+    folders = ["-Iexport/include", "-Iexport/kernels"]
+    special.append("-D__builtin_cpu_supports(name)=1")
+    command = ["gcc", *FLAGS, *SANITIZE, *folders, *special, "-c", source]
+    subprocess.run([*command, "-o", folder / "objects" / name], cwd=folder, check=True)
 
 
-@pytest.mark.slow
-def test_avx512_kernels_in_plain_c(tmp_path):
-    assert platform.machine() == "x86_64"
-    for name in ("keras_bnn", "tests"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "objects").mkdir()
-    compile_library(
-        ROOT / "export", tmp_path / "objects", tmp_path / "keras_bnn/runtime/libkeras_bnn.so"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "tests/test_native_kernels.py", "-k", "avx512"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+def run_kernel_tests(folder: Path) -> subprocess.CompletedProcess:
+    library = folder / "keras_bnn/runtime/libkeras_bnn.so"
+    objects = sorted((folder / "objects").glob("*.o"))
+    command = ["gcc", "-shared", *SANITIZE, *objects, "-lm", "-pthread", "-o", library]
+    subprocess.run(command, check=True)
+    names = [["gcc", f"-print-file-name=lib{name}.so"] for name in ("asan", "ubsan")]
+    preload = [subprocess.check_output(name, text=True).strip() for name in names]
+    sanitized = {"LD_PRELOAD": ":".join(preload), "ASAN_OPTIONS": "detect_leaks=0"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-vx", "tests/test_native_kernels.py", "-k", "avx512"],
+        cwd=folder,
+        env={**os.environ, **sanitized, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
     )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """Package, tests and kernels, compiled, where they may be spoilt."""
+    assert platform.machine() == "x86_64"
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("export", "keras_bnn", "tests"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "objects").mkdir()
+    for source in folder.rglob("export/**/*.c"):
+        compile_file(folder, source)
+    return folder
+
+
+@pytest.mark.slow
+def test_avx512_kernels_in_plain_c(copy):
+    done = run_kernel_tests(copy)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("avx512] PASSED") >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "right", "wrong"), MUTATIONS)
+def test_an_avx512_kernel_that_is_off_by_one_is_caught(copy, file, right, wrong):
+    path = copy / "export/kernels" / file
+    text = path.read_text()
+    assert right in text
+    try:
+        path.write_text(text.replace(right, wrong, 1))
+        compile_file(copy, path)
+        done = run_kernel_tests(copy)
+    finally:
+        path.write_text(text)
+        compile_file(copy, path)
+    # A sanitizer ends the process.
+    assert done.returncode, done.stdout
