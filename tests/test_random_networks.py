@@ -8,11 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+# Chooses Keras 2, which as a script nothing else has done before larq is imported.
+import keras_bnn as kb  # isort: skip
+
 import pytest
 import random_networks
 import tensorflow as tf
 
-import keras_bnn as kb
 from keras_bnn.errors import InputError
 
 COUNT = 200
