@@ -59,7 +59,7 @@ static bool read_output(bnn_operator *op, const bnn_value *output, bnn_error *er
       o->output = BNN_int8;
       o->scale = output->scale;
       o->zero_point = output->zero_point;
-      return true;
+      return bnn_expect_zero_point(output, "output", error);
     default:
       return bnn_fail(error, "its output '%.60s' is %s, expected float32, int8 or int32 (packed)",
                       output->name, bnn_type_name(output->type));

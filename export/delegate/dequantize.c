@@ -17,6 +17,7 @@ static bool create(bnn_operator *op, const bnn_value *values, bnn_isa isa, bnn_e
       if (!(output->scale > 0))
         return bnn_fail(error, "its output '%.60s' is int8 of scale %g, expected more than 0",
                         output->name, output->scale);
+      if (!bnn_expect_zero_point(output, "output", error)) return false;
       break;
     default:
       return bnn_fail(error, "its output '%.60s' is %s, expected float32, int8 or bool",

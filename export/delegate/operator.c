@@ -23,6 +23,12 @@ bool bnn_expect_rank(const bnn_value *value, const char *role, int rank, bnn_err
                                          value->name, value->rank, rank);
 }
 
+bool bnn_expect_zero_point(const bnn_value *value, const char *role, bnn_error *error) {
+  return (value->zero_point >= INT8_MIN && value->zero_point <= INT8_MAX) ||
+         bnn_fail(error, "its %s '%.60s' has zero point %d, expected -128 to 127", role,
+                  value->name, value->zero_point);
+}
+
 bool bnn_expect_constant(const bnn_operator *op, const bnn_value *values, int input,
                          const char *role, TfLiteType type, int rank, bnn_error *error) {
   if (op->inputs[input] < 0) return bnn_fail(error, "its %s (input %d) is absent", role, input);

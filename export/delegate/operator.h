@@ -50,6 +50,7 @@ const bnn_kind *bnn_kind_of(const char *custom_code);
 /* The checks that the kinds share. Each says which tensor it is about, got and expected. */
 bool bnn_expect_type(const bnn_value *value, const char *role, TfLiteType type, bnn_error *error);
 bool bnn_expect_rank(const bnn_value *value, const char *role, int rank, bnn_error *error);
+bool bnn_expect_zero_point(const bnn_value *value, const char *role, bnn_error *error);
 bool bnn_expect_constant(const bnn_operator *op, const bnn_value *values, int input,
                          const char *role, TfLiteType type, int rank, bnn_error *error);
 /* Reads SAME = 0, VALID = 1. */

@@ -127,21 +127,19 @@ static void find_lifetimes(partition *part) {
   }
 }
 
-/* Every inside value must be computed before it is used. */
-static bool check_order(const partition *part, bnn_error *error) {
-  for (int i = 0; i < part->operator_count; i++) {
-    const bnn_operator *op = &part->operators[i];
-    const bnn_value *input = &part->values[op->inputs[0]];
-    if (input->place != BNN_INSIDE) continue;
-    bool computed = false;
-    for (int j = 0; j < i; j++) computed |= part->operators[j].output == op->inputs[0];
-    if (!computed) {
-      bnn_fail(error, "its input '%.60s' is not computed before", input->name);
-      blame(error, part, op);
-      return false;
-    }
+/* Every value is written once, and read only after that: it has one size. */
+static bool check_order(const partition *part, const bnn_operator *op, bnn_error *error) {
+  const bnn_value *input = &part->values[op->inputs[0]], *output = &part->values[op->output];
+  bool computed = input->place != BNN_INSIDE;
+  if (op->inputs[0] == op->output)
+    return bnn_fail(error, "its output is its input '%.60s'", input->name);
+  for (const bnn_operator *other = part->operators; other < op; other++) {
+    computed |= other->output == op->inputs[0];
+    if (other->output == op->output || other->inputs[0] == op->output)
+      return bnn_fail(error, "its output '%.60s' is the %s of operator %d, expected another",
+                      output->name, other->output == op->output ? "output" : "input", other->node);
   }
-  return true;
+  return computed || bnn_fail(error, "its input '%.60s' is not computed before", input->name);
 }
 
 static void fill(partition *part, TfLiteContext *context, const TfLiteDelegateParams *params) {
@@ -159,13 +157,13 @@ static void fill(partition *part, TfLiteContext *context, const TfLiteDelegatePa
     bnn_operator *op = &part->operators[part->operator_count++];
     op->node = nodes->data[i];
     op->output = -1;
-    if (!read_operator(part, op, context, params, &part->error)) {
+    if (!read_operator(part, op, context, params, &part->error) ||
+        !check_order(part, op, &part->error)) {
       blame(&part->error, part, op);
       return;
     }
   }
   find_lifetimes(part);
-  check_order(part, &part->error);
 }
 
 void *bnn_partition_init(TfLiteContext *context, const char *buffer, size_t length) {

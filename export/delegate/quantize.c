@@ -18,6 +18,7 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
     case kTfLiteInt8:
       options->input = BNN_int8;
       options->zero_point = input->zero_point;
+      if (!bnn_expect_zero_point(input, "input", error)) return false;
       break;
     default:
       return bnn_fail(error, "its input '%.60s' is %s, expected float32, int8 or bool", input->name,

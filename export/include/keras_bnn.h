@@ -51,7 +51,7 @@ BNN_API void bnn_threads_free(bnn_threads *threads);
  *
  *     bit = 1 if x < zero_point else 0        (float32: zero_point 0; bool: bit = 1 if not x)
  *
- * 0, −0.0 and NaN become +1. */
+ * 0, −0.0 and NaN become +1. Zero points of int8 are −128 to 127. */
 typedef struct {
   bnn_type input; /* float32, int8 or bool */
   int32_t zero_point;
