@@ -5,6 +5,7 @@ error. The library uses nothing of Python, so one wheel serves all versions of a
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ class BuildLibrary(build_ext):
     def build_extension(self, ext):
         folder = Path(self.build_temp).absolute() / "keras_bnn"
         target = Path(self.get_ext_fullpath(ext.name)).absolute()
+        # What an earlier build left names the tools of its environment, which is gone.
+        shutil.rmtree(folder, ignore_errors=True)
         options = os.environ.get("KERAS_BNN_CMAKE_OPTIONS", "").split()
         try:
             for command in (

@@ -58,6 +58,14 @@ def test_sdist_and_wheel(source, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_folder_builds_more_than_once(source, tmp_path):
+    """Each time in an environment of its own, whose tools are gone the next time."""
+    for _ in range(2):
+        done = build(source, tmp_path, "--wheel", KERAS_BNN_NATIVE="1")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_without_a_compiler_it_is_pure_python_and_says_so(source, tmp_path):
     done = build(source, tmp_path, "--wheel", CC="/bin/false")
     assert done.returncode == 0, done.stderr
