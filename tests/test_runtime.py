@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import single_operator
 import tensorflow as tf
-from hand_made import FLOAT32, hand_made
+from ai_edge_litert import schema_py_generated as schema
+from hand_made import FLOAT32, INT8, hand_made
 
 import keras_bnn as kb
 from keras_bnn import bits
 from keras_bnn.errors import InputError
+from keras_bnn.tflite import write
 
 
 def stock(function, *specs, select=False):
@@ -54,6 +56,33 @@ def test_after_a_batch_that_fails_another_still_runs():
     with pytest.raises(InputError, match="LiteRT cannot run this file"):
         single.predict(ROWS)
     assert (single.predict(ROWS[2:3]) == np.concatenate([ROWS[2:3], ROWS[:1]], 1)).all()
+
+
+def test_plain_int8_files_run_at_any_batch():
+    """An int8 dense layer, worked out in integers: scales 0.5, 0.25 and 1, zero points 0, 0, 3."""
+    weights = np.array([[4, -2, 1], [0, 8, -6]], np.int8)
+    model = schema.ModelT.InitFromObj(
+        schema.Model.GetRootAs(
+            hand_made(
+                [(INT8, (1, 3), None), (INT8, (2, 3), weights), (INT8, (1, 2), None)],
+                [("FULLY_CONNECTED", (0, 1, -1), (2,), schema.FullyConnectedOptionsT())],
+            )
+        )
+    )
+    for tensor, scale, point in zip(
+        model.subgraphs[0].tensors, (0.5, 0.25, 1.0), (0, 0, 3), strict=True
+    ):
+        tensor.quantization = schema.QuantizationParametersT(scale=[scale], zeroPoint=[point])
+    model.subgraphs[0].tensors[0].shapeSignature = [-1, 3]
+    interpreter = kb.runtime.Interpreter(write(model))
+    rng = np.random.default_rng(0)
+    for batch in (1, 16, 3):
+        # Multiples of 8 · 1/8, so that nothing is rounded.
+        x = (8 * rng.integers(-12, 13, (batch, 3))).astype(np.int8)
+        expected = np.clip(x.astype(int) @ weights.T.astype(int) // 8 + 3, -128, 127)
+        got = interpreter.predict(x)
+        assert got.dtype == np.int8
+        assert (got == expected).all()
 
 
 @pytest.mark.parametrize("dtype", [tf.uint8, tf.int8, tf.int32])

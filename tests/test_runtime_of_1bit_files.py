@@ -55,6 +55,18 @@ def test_batches_and_sizes_up_and_down(network):
         np.testing.assert_allclose(interpreter.predict(x), model(x), atol=1e-4)
 
 
+def test_after_a_size_that_is_too_small_others_still_run(tmp_path):
+    image = tf.keras.Input((None, None, 32))
+    model = tf.keras.Model(image, kb.layers.BinaryConv2D(8, 3)(image))
+    kb.export.to_tflite(model, tmp_path / "m.tflite")
+    interpreter = kb.runtime.Interpreter(tmp_path / "m.tflite")
+    for _ in range(2):
+        x = images(2, 4, 5, 32)
+        np.testing.assert_array_equal(interpreter.predict(x), model(x))
+        with pytest.raises(InputError, match="a window of 3 columns, expected at most the 2 of"):
+            interpreter.predict(images(2, 4, 2, 32))
+
+
 def test_two_interpreters_of_one_file_do_not_meet(network):
     _, path = network
     first, second = (kb.runtime.Interpreter(path, num_threads=count) for count in (1, 2))
@@ -123,6 +135,28 @@ def test_an_optional_input_may_be_absent():
     tensors = [(FLOAT32, (1, 4), None), (FLOAT32, (4, 4), weights), (FLOAT32, (1, 4), None)]
     data = hand_made(tensors, [("FULLY_CONNECTED", (0, 1, -1), (2,), None)])
     assert kb.runtime.Interpreter(data).predict(weights).tolist() == weights.tolist()
+
+
+CLI = "from keras_bnn import cli; cli.main()"
+
+
+def test_the_command_says_in_one_line_that_the_library_is_missing(folder, tmp_path):
+    command = "predict", folder / "model.tflite", folder / "in.npy", "-o"
+    done = in_a_process(CLI, *command, tmp_path / "a.npy", KERAS_BNN_NATIVE="0")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert "1-bit operators run on LCE's interpreter" in done.stderr
+    own = in_a_process(CLI, *command, tmp_path / "b.npy", KERAS_BNN_NATIVE="")
+    assert (own.returncode, own.stderr) == (0, "")
+    results = [np.load(tmp_path / name) for name in ("a.npy", "b.npy")]
+    np.testing.assert_allclose(*results, atol=1e-4)
+
+
+def test_the_command_says_in_one_line_which_instruction_sets_there_are(folder, tmp_path):
+    command = "predict", folder / "model.tflite", folder / "in.npy", "-o", tmp_path / "out.npy"
+    done = in_a_process(CLI, *command, KERAS_BNN_ISA="nonsense")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "KERAS_BNN_ISA is 'nonsense', expected one of" in done.stderr
+    assert not (tmp_path / "out.npy").exists()
 
 
 @pytest.mark.parametrize("name", ["avx3", "AVX2"])
@@ -200,8 +234,7 @@ def test_with_nothing_that_runs_it_the_error_says_what_to_install(tmp_path):
 def test_a_library_that_is_damaged_is_one_line(tmp_path):
     shutil.copytree(Path(kb.__file__).parent, tmp_path / "keras_bnn")
     (tmp_path / "keras_bnn/runtime/libkeras_bnn.so").write_bytes(b"no library")
-    code = "from keras_bnn import cli; cli.main()"
-    done = in_a_process(code, "info", PYTHONPATH=str(tmp_path))
+    done = in_a_process(CLI, "info", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "cannot be loaded" in done.stderr
     assert done.stderr.count("\n") == 1
