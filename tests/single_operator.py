@@ -352,6 +352,7 @@ def draw_signs(rng, dtype):
             "zero_point": int(rng.integers(-128, 128)),
             "scale": float(np.float32(rng.choice([1, 0.004, rng.uniform(0.01, 4)]))),
         }
+        values = np.clip(values.astype(int) + options["zero_point"], -128, 127).astype(np.int8)
         values[rng.random(values.shape) < 0.1] = rng.choice([-128, 127])
     if dtype == "float32":
         special = np.float32([-0.0, 0, np.nan, 1e-40, np.inf, -np.inf, -1e-30])
