@@ -1,4 +1,4 @@
-"""The tests of the kernels can fail: a kernel that is off by one anywhere is caught."""
+"""The tests of kernels and delegate can fail: what is off by one anywhere is caught."""
 
 import os
 import shutil
@@ -9,27 +9,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-KERNELS = "export/kernels"
-# File, what stands there, what is off by one, and the tests that have to notice.
+# File, what stands there, and what is off by one.
 MUTATIONS = [
-    ("bconv2d/portable.c", "results[c] = product + tile->offset[c];", "results[c] = product;"),
-    ("bconv2d/portable.c", "rest >= 0.5f", "rest > 0.5f"),
-    ("bconv2d/portable.c", "> tile->threshold[c]", ">= tile->threshold[c]"),
-    ("bconv2d/portable.c", "WORDS_PER_SUM = 31", "WORDS_PER_SUM = 32"),
-    ("bconv2d/x86_avx2.c", "WORDS_PER_SUM = 31", "WORDS_PER_SUM = 32"),
-    ("bconv2d/x86_avx2.c", "if (count >= 8) {", "if (count >= 7) {"),
-    ("bconv2d/x86_avx2.c", "_mm256_set1_ps(0.5f), _CMP_GE_OQ", "_mm256_set1_ps(0.5f), _CMP_GT_OQ"),
-    ("bconv2d/x86_avx2.c", "(32 - tile->channels)", "(31 - tile->channels % 31)"),
-    ("bconv2d/output.c", "(sum_of_padding + 1) / 2", "sum_of_padding / 2"),
-    ("bconv2d/taps.c", "column < columns->size", "column <= columns->size"),
-    ("quantize/portable.c", "float, x[i] < 0", "float, x[i] <= 0"),
-    ("quantize/portable.c", "x[i] < zero_point", "x[i] <= zero_point"),
-    ("quantize/x86_avx2.c", "_CMP_LT_OQ", "_CMP_LE_OQ"),
-    ("quantize/x86_avx2.c", "lanes_below(left - i)", "lanes_below(left - i - 1)"),
-    ("dequantize/portable.c", "i % 32", "i % 31"),
-    ("dequantize/dequantize.c", "+ 0.5)", "+ 0.4)"),
-    ("bmaxpool2d/portable.c", "output[w] &= pixel[w]", "output[w] |= pixel[w]"),
-    ("window.c", "missing / 2", "(missing + 1) / 2"),
+    (
+        "kernels/bconv2d/portable.c",
+        "results[c] = product + tile->offset[c];",
+        "results[c] = product;",
+    ),
+    ("kernels/bconv2d/portable.c", "rest >= 0.5f", "rest > 0.5f"),
+    ("kernels/bconv2d/portable.c", "> tile->threshold[c]", ">= tile->threshold[c]"),
+    ("kernels/bconv2d/portable.c", "WORDS_PER_SUM = 31", "WORDS_PER_SUM = 32"),
+    ("kernels/bconv2d/x86_avx2.c", "WORDS_PER_SUM = 31", "WORDS_PER_SUM = 32"),
+    ("kernels/bconv2d/x86_avx2.c", "if (count >= 8) {", "if (count >= 7) {"),
+    (
+        "kernels/bconv2d/x86_avx2.c",
+        "_mm256_set1_ps(0.5f), _CMP_GE_OQ",
+        "_mm256_set1_ps(0.5f), _CMP_GT_OQ",
+    ),
+    ("kernels/bconv2d/x86_avx2.c", "(32 - tile->channels)", "(31 - tile->channels % 31)"),
+    ("kernels/bconv2d/output.c", "(sum_of_padding + 1) / 2", "sum_of_padding / 2"),
+    ("kernels/bconv2d/taps.c", "column < columns->size", "column <= columns->size"),
+    ("kernels/quantize/portable.c", "float, x[i] < 0", "float, x[i] <= 0"),
+    ("kernels/quantize/portable.c", "x[i] < zero_point", "x[i] <= zero_point"),
+    ("kernels/quantize/x86_avx2.c", "_CMP_LT_OQ", "_CMP_LE_OQ"),
+    ("kernels/quantize/x86_avx2.c", "lanes_below(left - i)", "lanes_below(left - i - 1)"),
+    ("kernels/quantize/x86_avx2.c", "cmpgt_epi8(zero, bytes)", "cmpeq_epi8(zero, bytes)"),
+    ("kernels/quantize/x86_avx2.c", "x[i] < zero_point", "x[i] <= zero_point"),
+    ("kernels/quantize/portable.c", "x[i] == 0", "x[i] <= 1"),
+    ("kernels/dequantize/portable.c", "i % 32", "i % 31"),
+    ("kernels/dequantize/dequantize.c", "+ 0.5)", "+ 0.4)"),
+    ("kernels/bmaxpool2d/portable.c", "output[w] &= pixel[w]", "output[w] |= pixel[w]"),
+    ("kernels/window.c", "missing / 2", "(missing + 1) / 2"),
+    ("delegate/partition.c", "other->last_use < value", "other->last_use <= value"),
+    ("delegate/partition.c", "        j = -1;", ""),
+    ("delegate/partition.c", "inputs[j]].last_use = i;", "inputs[j]].last_use = i - 1;"),
 ]
 
 
@@ -53,9 +66,10 @@ def build(folder: Path) -> None:
     shutil.copy(folder / "built/libkeras_bnn.so", folder / "keras_bnn/runtime/libkeras_bnn.so")
 
 
-def run_kernel_tests(folder: Path) -> subprocess.CompletedProcess:
+def run_tests(folder: Path, of: str) -> subprocess.CompletedProcess:
+    tests = {"kernels": "tests/test_native_kernels.py", "delegate": "tests/test_partitions.py"}[of]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "tests/test_native_kernels.py"],
+        [sys.executable, "-m", "pytest", "-q", "-x", tests],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
@@ -64,21 +78,23 @@ def run_kernel_tests(folder: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_untouched_kernels_pass(copy):
+@pytest.mark.parametrize("part", ["kernels", "delegate"])
+def test_untouched_it_passes(copy, part):
     build(copy)
-    assert run_kernel_tests(copy).returncode == 0
+    done = run_tests(copy, part)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "right", "wrong"), MUTATIONS)
-def test_a_kernel_that_is_off_by_one_is_caught(copy, file, right, wrong):
-    path = copy / KERNELS / file
+def test_what_is_off_by_one_is_caught(copy, file, right, wrong):
+    path = copy / "export" / file
     text = path.read_text()
     assert right in text
     try:
         path.write_text(text.replace(right, wrong, 1))
         build(copy)
-        done = run_kernel_tests(copy)
+        done = run_tests(copy, file.split("/")[0])
     finally:
         path.write_text(text)
     # What writes past its end may be caught by the C library, which ends the process.
