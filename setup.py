@@ -27,8 +27,10 @@ class BuildLibrary(build_ext):
     def build_extension(self, ext):
         folder = Path(self.build_temp).absolute() / "keras_bnn"
         target = Path(self.get_ext_fullpath(ext.name)).absolute()
-        # What an earlier build left names the tools of its environment, which is gone.
+        # What an earlier build left names the tools of its environment, which is gone; and should
+        # this one fail, nobody would know of a library that is still there.
         shutil.rmtree(folder, ignore_errors=True)
+        target.unlink(missing_ok=True)
         options = os.environ.get("KERAS_BNN_CMAKE_OPTIONS", "").split()
         try:
             for command in (
