@@ -3,16 +3,13 @@
 Where one has it, `test_native_kernels` runs them as they are.
 """
 
-import os
 import platform
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from spoilt_copy import copied, replaced, run_tests
 
-ROOT = Path(__file__).parent.parent
 PLAIN_C = Path(__file__).parent / "avx512_in_plain_c.h"
 FLAGS = ["-std=gnu11", "-O1", "-fPIC", "-ffp-contract=off", "-Wno-psabi"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
@@ -52,23 +49,14 @@ def run_kernel_tests(folder: Path) -> subprocess.CompletedProcess:
     names = [["gcc", f"-print-file-name=lib{name}.so"] for name in ("asan", "ubsan")]
     preload = [subprocess.check_output(name, text=True).strip() for name in names]
     sanitized = {"LD_PRELOAD": ":".join(preload), "ASAN_OPTIONS": "detect_leaks=0"}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-vx", "tests/test_native_kernels.py", "-k", "avx512"],
-        cwd=folder,
-        env={**os.environ, **sanitized, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-    )
+    return run_tests(folder, "-v", "tests/test_native_kernels.py", "-k", "avx512", **sanitized)
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """Package, tests and kernels, compiled, where they may be spoilt."""
+    """The copy with its kernels compiled."""
     assert platform.machine() == "x86_64"
-    folder = tmp_path_factory.mktemp("copy")
-    for name in ("export", "keras_bnn", "tests"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    folder = copied(tmp_path_factory.mktemp("copy"))
     (folder / "objects").mkdir()
     for source in folder.rglob("export/**/*.c"):
         compile_file(folder, source)
@@ -86,14 +74,9 @@ def test_avx512_kernels_in_plain_c(copy):
 @pytest.mark.parametrize(("file", "right", "wrong"), MUTATIONS)
 def test_an_avx512_kernel_that_is_off_by_one_is_caught(copy, file, right, wrong):
     path = copy / "export/kernels" / file
-    text = path.read_text()
-    assert right in text
-    try:
-        path.write_text(text.replace(right, wrong, 1))
+    with replaced(path, right, wrong):
         compile_file(copy, path)
         done = run_kernel_tests(copy)
-    finally:
-        path.write_text(text)
-        compile_file(copy, path)
+    compile_file(copy, path)
     # A sanitizer ends the process.
     assert done.returncode, done.stdout

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import single_operator
 from ai_edge_litert import interpreter as litert
-from hand_made import FLOAT32, INT8, INT32, hand_made
+from hand_made import BINARY, FLOAT32, INT8, INT32, hand_made
 from native_kernels import AVAILABLE
 from single_operator import draw_bmaxpool2d, draw_convolution, draw_signs
 
@@ -87,16 +87,6 @@ def test_zeros_around_a_map_smaller_than_the_kernel():
     assert single_operator.run_on_lce(file, words).ravel().tolist() != [-2, 2]
 
 
-CONV = {
-    "channels_in": 40,
-    "dilation_height_factor": 1,
-    "dilation_width_factor": 1,
-    "fused_activation_function": 0,
-    "pad_values": 1,
-    "padding": 0,
-    "stride_height": 1,
-    "stride_width": 1,
-}
 POOL = {
     "filter_height": 2,
     "filter_width": 2,
@@ -132,12 +122,12 @@ def diamond():
     to_bits, to_float = (2, -1, -1, 3), (2, 10, 10, -1)
     operators = [
         ("LceQuantize", (0,), (1,), None),
-        ("LceBconv2d", (1, *to_bits), (4,), CONV),
-        ("LceBconv2d", (4, *to_bits), (5,), CONV),
+        ("LceBconv2d", (1, *to_bits), (4,), BINARY),
+        ("LceBconv2d", (4, *to_bits), (5,), BINARY),
         ("LceBMaxPool2d", (4,), (8,), POOL),
         ("LceBMaxPool2d", (5,), (6,), POOL),
-        ("LceBconv2d", (6, *to_float), (7,), CONV),
-        ("LceBconv2d", (8, *to_float), (9,), CONV),
+        ("LceBconv2d", (6, *to_float), (7,), BINARY),
+        ("LceBconv2d", (8, *to_float), (9,), BINARY),
     ]
     data = hand_made(tensors, operators, outputs=(7, 8, 9))
 
@@ -176,7 +166,7 @@ def conv_file(changes=None, tensors=None, **options):
         **(tensors or {}),
     }
     inputs = {0: 0, 1: 1, 2: 2, 3: 3, 4: -1, **(changes or {})}
-    given = {**CONV, **options}
+    given = {**BINARY, **options}
     given = {key: value for key, value in given.items() if value is not None}
     operator = ("LceBconv2d", tuple(inputs.values()), (4,), given)
     return hand_made([all_tensors[i] for i in range(len(all_tensors))], [operator], outputs=(4,))

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from spoilt_copy import copied, replaced, run_tests
 
-ROOT = Path(__file__).parent.parent
+TESTS = {"kernels": "tests/test_native_kernels.py", "delegate": "tests/test_partitions.py"}
 # File, what stands there, and what is off by one.
 MUTATIONS = [
     (
@@ -48,54 +49,33 @@ MUTATIONS = [
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """Package, tests and kernels, where they may be spoilt."""
-    folder = tmp_path_factory.mktemp("copy")
-    for name in ("export", "keras_bnn", "tests"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
+    return copied(tmp_path_factory.mktemp("copy"))
 
 
 def build(folder: Path) -> None:
-    commands = [
-        ["cmake", "-G", "Ninja", "-S", "export", "-B", "built"],
-        ["cmake", "--build", "built"],
-    ]
-    for command in commands:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    # CMake and Ninja are installed with the tests, beside Python, which need not be on the path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for command in ("cmake -G Ninja -S export -B built", "cmake --build built"):
+        environment = {**os.environ, "PATH": path}
+        subprocess.run(
+            command.split(), cwd=folder, check=True, capture_output=True, env=environment
+        )
     shutil.copy(folder / "built/libkeras_bnn.so", folder / "keras_bnn/runtime/libkeras_bnn.so")
 
 
-def run_tests(folder: Path, of: str) -> subprocess.CompletedProcess:
-    tests = {"kernels": "tests/test_native_kernels.py", "delegate": "tests/test_partitions.py"}[of]
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", tests],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["kernels", "delegate"])
+@pytest.mark.parametrize("part", TESTS)
 def test_untouched_it_passes(copy, part):
     build(copy)
-    done = run_tests(copy, part)
+    done = run_tests(copy, TESTS[part])
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "right", "wrong"), MUTATIONS)
 def test_what_is_off_by_one_is_caught(copy, file, right, wrong):
-    path = copy / "export" / file
-    text = path.read_text()
-    assert right in text
-    try:
-        path.write_text(text.replace(right, wrong, 1))
+    with replaced(copy / "export" / file, right, wrong):
         build(copy)
-        done = run_tests(copy, file.split("/")[0])
-    finally:
-        path.write_text(text)
+        done = run_tests(copy, TESTS[file.split("/")[0]])
     # What writes past its end may be caught by the C library, which ends the process.
     assert done.returncode == 1 or done.returncode < 0, done.stdout
