@@ -33,7 +33,7 @@ static bool read_filter(bnn_operator *op, const bnn_value *filter, bnn_error *er
     if (filter->dims[i] < 1)
       return bnn_fail(error, "its filter '%.60s' is empty, expected 1 or more along each axis",
                       filter->name);
-  int32_t words = o->channels_in / 32 + (o->channels_in % 32 > 0), depth = filter->dims[3];
+  int32_t words = bnn_words_for(o->channels_in), depth = filter->dims[3];
   if (o->channels_in < 1 || words % depth)
     return bnn_fail(error,
                     "its filter '%.60s' is %d words deep, expected a divisor of the %d of "
@@ -115,7 +115,7 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
   bool packed = op->state.bconv2d.options.output == BNN_packed;
   output->rank = 4;
   output->dims[0] = shape.batch, output->dims[1] = shape.height, output->dims[2] = shape.width;
-  output->dims[3] = packed ? channels / 32 + (channels % 32 > 0) : channels;
+  output->dims[3] = packed ? bnn_words_for(channels) : channels;
   return true;
 }
 

@@ -34,18 +34,12 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
   bnn_value *output = &values[op->output];
   bnn_dequantize_options *options = &op->state.dequantize;
   int last = input->rank - 1;
-  size_t words = (options->channels + 31) / 32;
+  int32_t words = bnn_words_for((int32_t)options->channels);
   if (!bnn_expect_type(input, "input", kTfLiteInt32, error)) return false;
-  if (last < 0 || (size_t)input->dims[last] != words)
-    return bnn_fail(error, "its input '%.60s' has %d words, expected %zu for %zu channels",
+  if (last < 0 || input->dims[last] != words)
+    return bnn_fail(error, "its input '%.60s' has %d words, expected %d for %zu channels",
                     input->name, last < 0 ? 0 : input->dims[last], words, options->channels);
-  options->rows = 1;
-  output->rank = input->rank;
-  for (int i = 0; i < last; i++) {
-    output->dims[i] = input->dims[i];
-    options->rows *= (size_t)input->dims[i];
-  }
-  output->dims[last] = (int32_t)options->channels;
+  options->rows = bnn_value_like(output, input, (int32_t)options->channels);
   return true;
 }
 

@@ -11,7 +11,7 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
   const bnn_value *input = &values[op->inputs[0]];
   bnn_value *output = &values[op->output];
   bnn_quantize_options *options = &op->state.quantize;
-  *options = (bnn_quantize_options){.rows = 1};
+  *options = (bnn_quantize_options){0};
   switch (input->type) {
     case kTfLiteFloat32: options->input = BNN_float32; break;
     case kTfLiteBool: options->input = BNN_bool; break;
@@ -27,13 +27,8 @@ static bool reshape(bnn_operator *op, bnn_value *values, bnn_error *error) {
   int last = input->rank - 1;
   if (last < 0 || input->dims[last] < 1)
     return bnn_fail(error, "its input '%.60s' has no channels, expected 1 or more", input->name);
-  output->rank = input->rank;
-  for (int i = 0; i < last; i++) {
-    output->dims[i] = input->dims[i];
-    options->rows *= (size_t)input->dims[i];
-  }
   options->channels = (size_t)input->dims[last];
-  output->dims[last] = input->dims[last] / 32 + (input->dims[last] % 32 > 0);
+  options->rows = bnn_value_like(output, input, bnn_words_for(input->dims[last]));
   return true;
 }
 

@@ -30,7 +30,13 @@ typedef struct {
 
 const char *bnn_type_name(TfLiteType type);
 
+/* The words that hold so many channels. */
+int32_t bnn_words_for(int32_t channels);
+
 /* Sets `bytes` from type and shape; false if they overflow. */
 bool bnn_value_measure(bnn_value *value, bnn_error *error);
+
+/* Gives `value` the shape of `other` with a last axis of its own; returns the number of rows. */
+size_t bnn_value_like(bnn_value *value, const bnn_value *other, int32_t last);
 
 #endif

@@ -16,7 +16,7 @@ def command(as_json: Json = False) -> None:
         "machine": platform.machine(),
         "processor": processor,
         "instruction_sets": native.instruction_sets(),
-        "instruction_set": native.instruction_set() if library else None,
+        "instruction_set": native.instruction_set(),
         "library": str(library) if library else None,
         "runs_1bit_files": _engine(versions, library),
     }

@@ -181,12 +181,13 @@ def verify(
 
 def _engines(data: bytes) -> list[Engine]:
     """LCE's reference kernel is the standard, and our own library what people will run."""
-    graph = Graph(read(data))
+    model = read(data)
+    graph = Graph(model)
     if not has_1bit_operators(graph):
-        return [engine_for(read(data))]
-    engines = [engine_for(read(data), name=most_exact_kernel(graph))]
+        return [engine_for(model)]
+    engines = [engine_for(model, name=most_exact_kernel(graph))]
     if native.library_path():
-        engines.append(engine_for(read(data), name=LITERT))
+        engines.append(engine_for(model, name=LITERT))
     return engines
 
 

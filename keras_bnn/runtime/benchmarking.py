@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from keras_bnn.errors import InputError
 from keras_bnn.runtime import machine, native
 from keras_bnn.runtime.foreign import has_1bit_operators
 from keras_bnn.runtime.interpreter import Interpreter
-from keras_bnn.runtime.lce import LCE_KERNELS
+from keras_bnn.runtime.lce import LCE_KERNELS, is_installed
 from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
 from keras_bnn.tables import aligned
 from keras_bnn.tflite.file import read
@@ -151,7 +150,7 @@ def benchmark(
         platform.machine(),
         platform.python_version(),
         machine.versions(),
-        native.instruction_set() if native.library_path() else None,
+        native.instruction_set(),
         core,
         list(dict.fromkeys(notes)),
     )
@@ -171,7 +170,7 @@ def _interpreters(
     yield own, inputs
     if not has_1bit_operators(graph) or own.engine in LCE_KERNELS:
         return
-    if importlib.util.find_spec("larq_compute_engine") is None:
+    if not is_installed():
         notes.append("LCE's interpreter is not installed, so it was not timed.")
         return
     best = _best_of_lce(path, threads, inputs, notes)

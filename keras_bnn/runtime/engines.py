@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import warnings
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from keras_bnn.errors import InputError, MissingLibraryWarning
 from keras_bnn.runtime import native
 from keras_bnn.runtime.engine import Engine
 from keras_bnn.runtime.foreign import has_1bit_operators, prepare
-from keras_bnn.runtime.lce import LCE_KERNELS, LceEngine, most_exact_kernel
+from keras_bnn.runtime.lce import LCE_KERNELS, LceEngine, is_installed, most_exact_kernel
 from keras_bnn.runtime.litert import LiteRTEngine
 from keras_bnn.tflite.file import write
 from keras_bnn.tflite.graph import Graph
@@ -53,7 +52,7 @@ def engine_for(model: ModelT, num_threads: int = 1, name: str | None = None) -> 
 
 
 def _instead_of_library(graph: Graph) -> str:
-    if importlib.util.find_spec("larq_compute_engine") is None:
+    if not is_installed():
         raise _nothing_runs_it()
     _warn_once()
     return most_exact_kernel(graph)

@@ -1,5 +1,7 @@
 """The interpreter of Larq Compute Engine, which brings TensorFlow."""
 
+import importlib.util
+
 import numpy as np
 
 from keras_bnn.runtime.engine import Engine, one_line
@@ -39,6 +41,11 @@ class LceEngine(Engine):
 
     def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         return self._interpreter.predict(inputs)
+
+
+def is_installed() -> bool:
+    """Whether there is such an interpreter; nothing is imported for the answer."""
+    return importlib.util.find_spec("larq_compute_engine") is not None
 
 
 def most_exact_kernel(graph: Graph) -> str:

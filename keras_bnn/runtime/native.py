@@ -50,13 +50,17 @@ def instruction_sets() -> list[str]:
     return found
 
 
-def instruction_set() -> str:
+def instruction_set() -> str | None:
     """The instruction set in use: the best, or the one that `KERAS_BNN_ISA` names.
+
+    `None` without the library.
 
     Raises:
         InputError: If that one is not available here, or the library cannot be loaded.
     """
     sets, wanted = instruction_sets(), os.environ.get("KERAS_BNN_ISA")
+    if not sets:
+        return None
     if wanted and wanted not in sets:
         raise InputError(f"KERAS_BNN_ISA is {wanted!r}, expected one of {sets}, which run here.")
     return wanted or sets[0]
