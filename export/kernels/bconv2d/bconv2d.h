@@ -1,8 +1,15 @@
-/* Contract of the kernels of LceBconv2d: some pixels × one tile of 32 output channels.
+/* Contract of the kernels of LceBconv2d: some pixels × one tile of output channels.
  *
- * For pixel p and channel c of the tile, with w = taps[p·tap_count + t] + first_word,
+ * Kernels read activations and weights in one of two forms, by their instruction set. With
+ * a = taps[p·tap_count + t] + first_word, for pixel p and channel c of the tile
  *
- *     different = Σ over t < tap_count, j < words of popcount(w[j] ^ weights[(t·words + j)·32 + c])
+ *     BNN_WORDS, a tile of 32 channels:
+ *     different = Σ over t < tap_count, j < words of popcount(a[j] ^ weights[t·words + j][c])
+ *
+ *     BNN_NIBBLES, a tile of 64 channels; bytes hold half bytes of words, 8 a word: those of
+ *     activations in their upper half, those of weights in their lower:
+ *     different = Σ over t < tap_count, j < 8·words of
+ *                 popcount(a[j] / 16 ^ weights[t·8·words + j][c])
  *
  * which is at most 2^30. With v = 2·different (see `output.c` for why) the outputs are
  *
@@ -13,20 +20,21 @@
  * in float32, each operation rounded by itself. `early` and `late` are the correction of the pixel
  * for true zeros outside of the image; a kernel without corrections leaves both out.
  *
- * Outputs of pixel p start at out + p·stride bytes. Of the 32 channels only the first `channels`
- * are written; of a packed output one word, whose bits from `channels` on are 0. The vectors of a
- * tile (weights' last axis, factor, offset, threshold, corrections) all have 32 elements. */
+ * Outputs of pixel p start at out + p·stride bytes. Of the channels only the first `channels` are
+ * written; of a packed output as many words as hold them, whose bits from `channels` on are 0. The
+ * vectors of a tile (weights' last axis, factor, offset, threshold, corrections) are full. */
 #ifndef BNN_BCONV2D_H
 #define BNN_BCONV2D_H
 
 #include "isa.h"
 
-enum { BNN_TILE = 32 };
+typedef enum { BNN_WORDS, BNN_NIBBLES } bnn_form;
+enum { BNN_WORDS_TILE = 32, BNN_NIBBLES_TILE = 64 };
 
 typedef struct {
   const uint32_t *const *taps; /* of the first pixel; one pointer a tap, to a pixel's first word */
-  size_t tap_count, words, first_word;
-  const uint32_t *weights; /* aligned to 64 bytes, like the vectors below */
+  size_t tap_count, words, first_word; /* the last in words of memory */
+  const void *weights;                 /* aligned to 64 bytes, like the vectors below */
   const float *factor, *offset;
   const int32_t *threshold;
   int32_t low, high; /* of the clamp */
@@ -35,7 +43,7 @@ typedef struct {
   const int32_t *const *corrections;
   size_t first_correction;
   bool late;       /* whether float32 adds the correction late */
-  size_t channels; /* 1 … 32 */
+  size_t channels; /* 1 or more */
   char *out;
   size_t stride;
 } bnn_bconv2d_tile;

@@ -15,7 +15,7 @@ static inline uint32_t ones_in_bytes(uint32_t x) {
 }
 
 static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
-  for (int c = 0; c < BNN_TILE; c++) {
+  for (int c = 0; c < BNN_WORDS_TILE; c++) {
     uint32_t pairs = (bytes[c] & 0x00ff00ffu) + (bytes[c] >> 8 & 0x00ff00ffu);
     sums[c] += (int32_t)((pairs & 0xffff) + (pairs >> 16));
     bytes[c] = 0;
@@ -25,13 +25,13 @@ static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
 static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, int32_t *sums) {
   const uint32_t *const *taps = tile->taps + pixel * tile->tap_count;
   const uint32_t *weights = tile->weights;
-  uint32_t bytes[BNN_TILE] = {0};
+  uint32_t bytes[BNN_WORDS_TILE] = {0};
   int left = WORDS_PER_SUM;
-  memset(sums, 0, BNN_TILE * sizeof *sums);
+  memset(sums, 0, BNN_WORDS_TILE * sizeof *sums);
   for (size_t t = 0; t < tile->tap_count; t++) {
     const uint32_t *words = taps[t] + tile->first_word;
-    for (size_t j = 0; j < tile->words; j++, weights += BNN_TILE) {
-      for (int c = 0; c < BNN_TILE; c++) bytes[c] += ones_in_bytes(words[j] ^ weights[c]);
+    for (size_t j = 0; j < tile->words; j++, weights += BNN_WORDS_TILE) {
+      for (int c = 0; c < BNN_WORDS_TILE; c++) bytes[c] += ones_in_bytes(words[j] ^ weights[c]);
       if (--left == 0) widen(bytes, sums), left = WORDS_PER_SUM;
     }
   }
@@ -39,7 +39,7 @@ static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, i
 }
 
 static inline const int32_t *correction_of(const bnn_bconv2d_tile *tile, size_t pixel) {
-  static const int32_t none[BNN_TILE];
+  static const int32_t none[BNN_WORDS_TILE];
   return tile->corrections ? tile->corrections[pixel] + tile->first_correction : none;
 }
 
@@ -50,17 +50,17 @@ static inline int32_t clamped(const bnn_bconv2d_tile *tile, int32_t v) {
 
 void bnn_bconv2d_float32_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
   for (size_t p = 0; p < pixels; p++) {
-    int32_t sums[BNN_TILE];
-    float results[BNN_TILE];
+    int32_t sums[BNN_WORDS_TILE];
+    float results[BNN_WORDS_TILE];
     const int32_t *correction = correction_of(tile, p);
     count_different(tile, p, sums);
-    for (int c = 0; c < BNN_TILE; c++) {
+    for (int c = 0; c < BNN_WORDS_TILE; c++) {
       int32_t early = tile->late ? 0 : correction[c];
       float product = (float)clamped(tile, 2 * sums[c] + early) * tile->factor[c];
       results[c] = product + tile->offset[c];
     }
     if (tile->corrections && tile->late)
-      for (int c = 0; c < BNN_TILE; c++) {
+      for (int c = 0; c < BNN_WORDS_TILE; c++) {
         float late = (float)correction[c] * tile->factor[c];
         results[c] = results[c] + late;
       }
@@ -79,11 +79,11 @@ static inline int8_t rounded(float x) {
 
 void bnn_bconv2d_int8_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
   for (size_t p = 0; p < pixels; p++) {
-    int32_t sums[BNN_TILE];
-    int8_t results[BNN_TILE];
+    int32_t sums[BNN_WORDS_TILE];
+    int8_t results[BNN_WORDS_TILE];
     const int32_t *correction = correction_of(tile, p);
     count_different(tile, p, sums);
-    for (int c = 0; c < BNN_TILE; c++) {
+    for (int c = 0; c < BNN_WORDS_TILE; c++) {
       float product = (float)clamped(tile, 2 * sums[c] + correction[c]) * tile->factor[c];
       results[c] = rounded(product + tile->offset[c]);
     }
@@ -93,7 +93,7 @@ void bnn_bconv2d_int8_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
 
 void bnn_bconv2d_packed_portable(const bnn_bconv2d_tile *tile, size_t pixels) {
   for (size_t p = 0; p < pixels; p++) {
-    int32_t sums[BNN_TILE];
+    int32_t sums[BNN_WORDS_TILE];
     const int32_t *correction = correction_of(tile, p);
     uint32_t word = 0;
     count_different(tile, p, sums);

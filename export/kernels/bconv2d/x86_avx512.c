@@ -18,7 +18,7 @@ static inline void count_different(const bnn_bconv2d_tile *tile,
   for (size_t t = 0; t < tile->tap_count; t++) {
     const uint32_t *words[PIXELS];
     for (int p = 0; p < PIXELS; p++) words[p] = taps[p][t] + tile->first_word;
-    for (size_t j = 0; j < tile->words; j++, weights += BNN_TILE) {
+    for (size_t j = 0; j < tile->words; j++, weights += BNN_WORDS_TILE) {
       __m512i first = _mm512_load_si512(weights);
       __m512i second = _mm512_load_si512(weights + 16);
       for (int p = 0; p < PIXELS; p++) {
