@@ -4,6 +4,7 @@
 
 #include "isa.h"
 #include "litert.h"
+#include "memory.h"
 #include "operator.h"
 #include "partition.h"
 
@@ -46,7 +47,10 @@ TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys, const cha
   bnn_error error = {"Not enough memory for a delegate"};
   bnn_shared *shared = calloc(1, sizeof *shared);
   TfLiteDelegate *delegate = calloc(1, sizeof *delegate);
-  bool ready = shared && delegate && bnn_isa_choose(getenv("KERAS_BNN_ISA"), &shared->isa, &error);
+  size_t limit;
+  bool ready = shared && delegate &&
+               bnn_isa_choose(getenv("KERAS_BNN_ISA"), &shared->isa, &error) &&
+               bnn_memory_limit(&limit, &error);
   if (ready && count) ready = bnn_fail(&error, "Got the option '%.60s', expected none", keys[0]);
   if (!ready) {
     if (report_error) report_error(error.text);

@@ -149,7 +149,7 @@ static void fill(partition *part, TfLiteContext *context, const TfLiteDelegatePa
   if (!bnn_allocate(&operators, sizeof(bnn_operator), count, 1, 1) ||
       !bnn_allocate(&values, sizeof(bnn_value), count, BNN_MOST_INPUTS + 1, 1)) {
     bnn_release(operators);
-    bnn_fail(&part->error, "Not enough memory for %d operators", nodes->size);
+    bnn_fail_memory(&part->error, "Not enough memory for %d operators", nodes->size);
     return;
   }
   part->operators = operators, part->values = values;
@@ -251,8 +251,10 @@ static bool prepare(partition *part, TfLiteContext *context, bnn_error *error) {
       blame(error, part, &part->operators[i]);
       return false;
     }
-  if (!place_values(part, &bytes) || !bnn_allocate(&part->buffer, 1, bytes, 1, 1))
-    return bnn_fail(error, "Not enough memory for the tensors between 1-bit operators");
+  if (!place_values(part, &bytes))
+    return bnn_fail(error, "The size of the tensors between 1-bit operators is out of range");
+  if (!bnn_allocate(&part->buffer, 1, bytes, 1, 1))
+    return bnn_fail_memory(error, "Not enough memory for the tensors between 1-bit operators");
   return share_threads(part->shared, context->recommended_num_threads, error);
 }
 
