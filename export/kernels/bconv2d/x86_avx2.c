@@ -5,16 +5,32 @@
  * channels' weights counts all of them, without XOR, mask or shift: 2 shuffles and 2 additions for
  * 256 products. (T-MAC, https://arxiv.org/abs/2407.00088, multiplies by few bits in this way.)
  *
- * 8 sums, 2 weights, row and count leave 4 registers. Bytes take 7 words, 7 · 8 · 4 = 224 ≤ 255;
- * then pairs of bytes, of which 292 rounds make 65,408 ≤ 65,535; then 32 bits. */
+ * `x86_avx2_count.S` counts; here the counts are turned into outputs. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "bconv2d.h"
 
-enum { PIXELS = 4, NIBBLES = 8, WORDS_IN_BYTES = 7, ROUNDS_IN_SHORTS = 292 };
+/* Without it each kernel loads what is the same for all pixels again and again. */
+#define INLINE __attribute__((always_inline)) static inline
 
-typedef uint32_t sums_of_tile[PIXELS][BNN_NIBBLES_TILE];
+enum {
+  PIXELS = 4,
+  NIBBLES = 8,
+  MOST_WORDS = 2047, /* 2047 words · 32 bits = 65,504 ≤ 65,535 */
+};
+
+typedef struct {
+  const uint32_t *const *taps[PIXELS];
+  uint64_t tap_count, first, words;
+  const uint8_t *weights, *rows;
+  uint16_t (*sums)[2][2][16];
+} bnn_count;
+
+void bnn_bconv2d_count_64_avx2(const bnn_count *work);
+void bnn_bconv2d_count_32_avx2(const bnn_count *work);
+
+typedef int32_t sums_of_pixels[PIXELS][BNN_NIBBLES_TILE];
 
 /* Row a, column b: popcount(a ^ b). */
 #define ROW(a)                                                                                    \
@@ -26,85 +42,56 @@ static const uint8_t different_bits[256] __attribute__((aligned(64))) = {
     ROW(0), ROW(1), ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
     ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15)};
 
-/* Keeps a sum in its register: compilers otherwise look up rows far ahead of their use and write
- * sums to memory in exchange (gcc 12: 350 instead of 590 GMAC/s). */
-#define IN_REGISTER(sum) __asm__("" : "+x"(sum))
-
-/* Adds bytes of 32 channels up in shorts: of channels 0–7 and 16–23, and of the others. */
-static inline void widen(__m256i bytes, __m256i shorts[2]) {
-  const __m256i zero = _mm256_setzero_si256();
-  shorts[0] = _mm256_add_epi16(shorts[0], _mm256_unpacklo_epi8(bytes, zero));
-  shorts[1] = _mm256_add_epi16(shorts[1], _mm256_unpackhi_epi8(bytes, zero));
-}
-
-static inline void add_shorts(__m128i shorts, uint32_t *sums) {
-  __m256i sum = _mm256_loadu_si256((const __m256i *)sums);
-  sum = _mm256_add_epi32(sum, _mm256_cvtepu16_epi32(shorts));
+static inline void add_i32x8(__m128i shorts, int32_t *sums, bool first) {
+  __m256i sum = _mm256_cvtepu16_epi32(shorts);
+  if (!first) sum = _mm256_add_epi32(sum, _mm256_loadu_si256((const __m256i *)sums));
   _mm256_storeu_si256((__m256i *)sums, sum);
 }
 
-/* Moves shorts of 32 channels to their sums. */
-static inline void empty(__m256i shorts[2], uint32_t *sums) {
+/* Of 32 channels, shorts[0] holds 0–7 and 16–23, shorts[1] the others. */
+static inline void add_shorts(uint16_t shorts[2][16], int32_t *sums, bool first) {
   for (int i = 0; i < 2; i++) {
-    add_shorts(_mm256_castsi256_si128(shorts[i]), sums + i * 8);
-    add_shorts(_mm256_extracti128_si256(shorts[i], 1), sums + 16 + i * 8);
-    shorts[i] = _mm256_setzero_si256();
+    __m256i sum = _mm256_load_si256((const __m256i *)shorts[i]);
+    add_i32x8(_mm256_castsi256_si128(sum), sums + 8 * i, first);
+    add_i32x8(_mm256_extracti128_si256(sum, 1), sums + 16 + 8 * i, first);
   }
 }
 
+/* Counts all words of taps, so many at once as 16 bits hold. */
 static inline void count_different(const bnn_bconv2d_tile *tile,
-                                   const uint32_t *const *taps[PIXELS], const int halves,
-                                   sums_of_tile sums) {
-  const uint8_t *weights = tile->weights;
-  __m256i bytes[PIXELS][2], shorts[PIXELS][2][2];
-  int words_left = WORDS_IN_BYTES, rounds_left = ROUNDS_IN_SHORTS;
-  memset(sums, 0, sizeof(sums_of_tile));
-  memset(shorts, 0, sizeof shorts);
-  for (int p = 0; p < PIXELS; p++) bytes[p][0] = bytes[p][1] = _mm256_setzero_si256();
-  for (size_t t = 0; t < tile->tap_count; t++) {
-    const uint8_t *nibbles[PIXELS];
-    for (int p = 0; p < PIXELS; p++) nibbles[p] = (const uint8_t *)(taps[p][t] + tile->first_word);
-    for (size_t j = 0; j < tile->words * NIBBLES; j += NIBBLES) {
-#pragma GCC unroll 8
-      for (int n = 0; n < NIBBLES; n++, weights += BNN_NIBBLES_TILE) {
-        __m256i weight[2];
-        for (int i = 0; i < halves; i++)
-          weight[i] = _mm256_load_si256((const __m256i *)weights + i);
-        for (int p = 0; p < PIXELS; p++) {
-          const __m128i *row = (const __m128i *)(different_bits + nibbles[p][j + (size_t)n]);
-          __m256i bits = _mm256_broadcastsi128_si256(*row);
-          for (int i = 0; i < halves; i++) {
-            bytes[p][i] = _mm256_add_epi8(bytes[p][i], _mm256_shuffle_epi8(bits, weight[i]));
-            IN_REGISTER(bytes[p][i]);
-          }
-        }
-      }
-      if (--words_left) continue;
-      words_left = WORDS_IN_BYTES;
+                                   const uint32_t *const *const taps[PIXELS], sums_of_pixels sums) {
+  uint16_t shorts[PIXELS][2][2][16] __attribute__((aligned(32)));
+  const size_t halves = tile->channels > 32 ? 2 : 1, words = tile->words;
+  const size_t together = words < MOST_WORDS ? MOST_WORDS / words : 1; /* taps */
+  bnn_count work = {.weights = tile->weights, .rows = different_bits, .sums = shorts};
+  for (size_t t = 0; t < tile->tap_count; t += together)
+    for (size_t j = 0; j < words; j += MOST_WORDS) {
+      for (int p = 0; p < PIXELS; p++) work.taps[p] = taps[p] + t;
+      work.tap_count = tile->tap_count - t < together ? tile->tap_count - t : together;
+      work.words = words - j < MOST_WORDS ? words - j : MOST_WORDS;
+      work.first = tile->first_word * sizeof(uint32_t) + j * NIBBLES;
+      (halves == 2 ? bnn_bconv2d_count_64_avx2 : bnn_bconv2d_count_32_avx2)(&work);
+      work.weights += work.tap_count * work.words * NIBBLES * BNN_NIBBLES_TILE;
       for (int p = 0; p < PIXELS; p++)
-        for (int i = 0; i < halves; i++) {
-          widen(bytes[p][i], shorts[p][i]);
-          bytes[p][i] = _mm256_setzero_si256();
-        }
-      if (--rounds_left) continue;
-      rounds_left = ROUNDS_IN_SHORTS;
-      for (int p = 0; p < PIXELS; p++)
-        for (int i = 0; i < halves; i++) empty(shorts[p][i], sums[p] + i * 32);
-    }
-  }
-  for (int p = 0; p < PIXELS; p++)
-    for (int i = 0; i < halves; i++) {
-      widen(bytes[p][i], shorts[p][i]);
-      empty(shorts[p][i], sums[p] + i * 32);
+        for (size_t i = 0; i < halves; i++) add_shorts(shorts[p][i], sums[p] + i * 32, !t && !j);
     }
 }
 
 static inline __m256i i32x8_at(const int32_t *x) { return _mm256_loadu_si256((const __m256i *)x); }
 
-static inline __m256 product_f32x8(const bnn_bconv2d_tile *tile, __m256i v, size_t channel) {
+INLINE __m256i correction_i32x8(const bnn_bconv2d_tile *tile, size_t pixel, size_t channel) {
+  if (!tile->corrections) return _mm256_setzero_si256();
+  return i32x8_at(tile->corrections[pixel] + tile->first_correction + channel);
+}
+
+/* clamp(2·different + early)·factor + offset, which is what int8 rounds. */
+INLINE __m256 result_f32x8(const bnn_bconv2d_tile *tile, size_t channel, __m256i different,
+                           __m256i early) {
+  __m256i v = _mm256_add_epi32(_mm256_add_epi32(different, different), early);
   v = _mm256_max_epi32(v, _mm256_set1_epi32(tile->low));
   v = _mm256_min_epi32(v, _mm256_set1_epi32(tile->high));
-  return _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_load_ps(tile->factor + channel));
+  __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_load_ps(tile->factor + channel));
+  return _mm256_add_ps(product, _mm256_load_ps(tile->offset + channel));
 }
 
 static inline void store_f32x8(char *out, __m256 x, size_t count) {
@@ -117,87 +104,83 @@ static inline void store_f32x8(char *out, __m256 x, size_t count) {
   _mm256_maskstore_ps((float *)out, exists, x);
 }
 
-/* i32x8 to i8x8, halves away from zero. The clamp comes first, so NaN becomes −128. */
-static inline uint64_t rounded_i8x8(__m256 x) {
-  x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-128)), _mm256_set1_ps(127));
-  __m256i whole = _mm256_cvttps_epi32(x);
-  __m256 rest = _mm256_sub_ps(x, _mm256_cvtepi32_ps(whole));
-  __m256i up = _mm256_castps_si256(_mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ));
-  __m256i down = _mm256_castps_si256(_mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ));
-  whole = _mm256_add_epi32(_mm256_sub_epi32(whole, up), down);
-  __m128i shorts =
-      _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-  return (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(shorts, shorts));
-}
-
-static inline uint64_t exceeding(__m256i x, const int32_t *threshold) {
-  __m256i mask = _mm256_cmpgt_epi32(x, _mm256_load_si256((const __m256i *)threshold));
-  return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
-}
-
-/* Writes 8 channels of one pixel; returns their bits if the output is packed. */
-static inline uint64_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_t pixel,
-                              size_t channel, __m256i different) {
-  __m256i correction = _mm256_setzero_si256();
-  if (tile->corrections)
-    correction = i32x8_at(tile->corrections[pixel] + tile->first_correction + channel);
-  if (type == BNN_packed)
-    return exceeding(_mm256_add_epi32(different, correction), tile->threshold + channel) << channel;
-  size_t count = tile->channels - channel;
+INLINE void finish_float32(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
+  const __m256i zero = _mm256_setzero_si256();
   char *out = tile->out + pixel * tile->stride;
-  __m256i v = _mm256_add_epi32(different, different);
-  if (type == BNN_int8 || !tile->late) v = _mm256_add_epi32(v, correction);
-  __m256 result =
-      _mm256_add_ps(product_f32x8(tile, v, channel), _mm256_load_ps(tile->offset + channel));
-  if (type == BNN_float32) {
+  for (size_t c = 0; c < tile->channels; c += 8) {
+    __m256i correction = correction_i32x8(tile, pixel, c);
+    __m256 x = result_f32x8(tile, c, i32x8_at(sums + c), tile->late ? zero : correction);
     if (tile->corrections && tile->late)
-      result = _mm256_add_ps(result, _mm256_mul_ps(_mm256_cvtepi32_ps(correction),
-                                                   _mm256_load_ps(tile->factor + channel)));
-    store_f32x8(out + channel * sizeof(float), result, count);
-  } else {
-    uint64_t bytes = rounded_i8x8(result);
-    if (count >= 8)
-      memcpy(out + channel, &bytes, 8);
-    else
-      memcpy(out + channel, &bytes, count);
+      x = _mm256_add_ps(
+          x, _mm256_mul_ps(_mm256_cvtepi32_ps(correction), _mm256_load_ps(tile->factor + c)));
+    store_f32x8(out + c * sizeof(float), x, tile->channels - c);
   }
-  return 0;
 }
 
-static inline void finish_pixel(const bnn_bconv2d_tile *tile, bnn_type type, size_t pixel,
-                                const uint32_t *sums) {
+/* f32x8 to i32x8, halves away from zero, not below −128: adding the float below a half and cutting
+ * off does that, for a sum that reaches the next integer is rounded up to it. NaN and what is too
+ * small become INT_MIN, which saturates to −128. */
+static inline __m256i rounded_i32x8(__m256 x) {
+  const __m256 sign = _mm256_set1_ps(-0.0f), below_half = _mm256_set1_ps(0x1.fffffep-2f);
+  x = _mm256_min_ps(_mm256_set1_ps(127), x);
+  return _mm256_cvttps_epi32(_mm256_add_ps(x, _mm256_or_ps(_mm256_and_ps(x, sign), below_half)));
+}
+
+INLINE void finish_int8(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
+  char *out = tile->out + pixel * tile->stride;
+  for (size_t c = 0; c < tile->channels; c += 32) {
+    __m256i x[4];
+    for (size_t i = 0; i < 4; i++) {
+      size_t at = c + i * 8;
+      __m256i correction = correction_i32x8(tile, pixel, at);
+      x[i] = rounded_i32x8(result_f32x8(tile, at, i32x8_at(sums + at), correction));
+    }
+    /* Packing works within 128 bits: 4 channels of each of x lie behind one another, twice. */
+    __m256i bytes =
+        _mm256_packs_epi16(_mm256_packs_epi32(x[0], x[1]), _mm256_packs_epi32(x[2], x[3]));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    size_t left = tile->channels - c;
+    if (left >= 32)
+      _mm256_storeu_si256((__m256i *)(out + c), bytes);
+    else
+      memcpy(out + c, &bytes, left);
+  }
+}
+
+INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
   uint64_t bits = 0;
-  for (size_t channel = 0; channel < tile->channels; channel += 8)
-    bits |= finish(tile, type, pixel, channel, i32x8_at((const int32_t *)sums + channel));
-  if (type != BNN_packed) return;
+  for (size_t c = 0; c < tile->channels; c += 8) {
+    __m256i sum = _mm256_add_epi32(i32x8_at(sums + c), correction_i32x8(tile, pixel, c));
+    __m256i exceeds = _mm256_cmpgt_epi32(sum, i32x8_at(tile->threshold + c));
+    bits |= (uint64_t)_mm256_movemask_ps(_mm256_castsi256_ps(exceeds)) << c;
+  }
   bits &= ~(uint64_t)0 >> (BNN_NIBBLES_TILE - tile->channels);
   memcpy(tile->out + pixel * tile->stride, &bits, tile->channels > 32 ? 8 : 4);
 }
 
-static inline void convolve(const bnn_bconv2d_tile *tile, size_t pixels, bnn_type type) {
+INLINE void convolve(const bnn_bconv2d_tile *shared, size_t pixels,
+                     void finish(const bnn_bconv2d_tile *, size_t, const int32_t *)) {
+  const bnn_bconv2d_tile own = *shared, *tile = &own; /* which no output can change */
   for (size_t first = 0; first < pixels; first += PIXELS) {
     const size_t count = pixels - first < PIXELS ? pixels - first : PIXELS;
     const uint32_t *const *taps[PIXELS];
-    sums_of_tile sums;
+    sums_of_pixels sums;
     /* The last pixel stands in for those that a short tile lacks. */
     for (size_t p = 0; p < PIXELS; p++)
       taps[p] = tile->taps + (first + (p < count ? p : count - 1)) * tile->tap_count;
-    if (tile->channels > 32)
-      count_different(tile, taps, 2, sums);
-    else
-      count_different(tile, taps, 1, sums);
-    for (size_t p = 0; p < count; p++) finish_pixel(tile, type, first + p, sums[p]);
+    count_different(tile, taps, sums);
+    for (size_t p = 0; p < count; p++) finish(tile, first + p, sums[p]);
   }
 }
 
 void bnn_bconv2d_float32_avx2(const bnn_bconv2d_tile *tile, size_t pixels) {
-  convolve(tile, pixels, BNN_float32);
+  convolve(tile, pixels, finish_float32);
 }
 
 void bnn_bconv2d_int8_avx2(const bnn_bconv2d_tile *tile, size_t pixels) {
-  convolve(tile, pixels, BNN_int8);
+  convolve(tile, pixels, finish_int8);
 }
 
 void bnn_bconv2d_packed_avx2(const bnn_bconv2d_tile *tile, size_t pixels) {
-  convolve(tile, pixels, BNN_packed);
+  convolve(tile, pixels, finish_packed);
 }
