@@ -11,6 +11,7 @@
 #include "isa.h"
 #include "memory.h"
 #include "operator.h"
+#include "profile.h"
 
 typedef struct {
   bnn_shared *shared;
@@ -287,7 +288,9 @@ TfLiteStatus bnn_partition_invoke(TfLiteContext *context, TfLiteNode *node) {
                            op->kind->name, op->node, from ? output->name : input->name);
       return kTfLiteError;
     }
+    int64_t start = bnn_profile_now();
     op->kind->run(op, from, to, part->shared->threads);
+    if (start) bnn_profile_enter(op->node, start);
   }
   return kTfLiteOk;
 }

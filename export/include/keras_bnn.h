@@ -129,4 +129,17 @@ BNN_API void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *out
                              bnn_threads *threads);
 BNN_API void bnn_bconv2d_free(bnn_bconv2d *conv);
 
+/* When each 1-bit operator of LiteRT's graphs ran, in the order in which they ended, in nanoseconds
+ * of the monotonic clock. `node` is the operator's number in its file. One log at a time is kept
+ * in a process; float operators run in the gaps. */
+typedef struct {
+  int32_t node;
+  int64_t start, end;
+} bnn_event;
+/* Starts a log of at most `capacity` events. */
+BNN_API bool bnn_profile_start(size_t capacity, bnn_error *error);
+/* Ends the log and copies what it has room for; returns how many events there were, which may be
+ * more than the log or the copy had room for. */
+BNN_API size_t bnn_profile_stop(bnn_event *events, size_t capacity);
+
 #endif

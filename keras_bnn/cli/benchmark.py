@@ -17,6 +17,9 @@ def command(
     pin: Annotated[
         int | None, typer.Option(min=0, help="Pin to this core while measuring.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option(help="Show where the time of each 1-bit file goes.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Time files on every engine that runs them here, all taking turns in one run."""
@@ -24,7 +27,7 @@ def command(
 
     counts = _counts(threads)
     with quiet():
-        result = runtime.benchmark(files, counts, batch, seconds, pin)
+        result = runtime.benchmark(files, counts, batch, seconds, pin, profile)
     show(result.to_dict(), as_json, str(result))
 
 

@@ -16,6 +16,7 @@ from keras_bnn.runtime import machine, native
 from keras_bnn.runtime.foreign import has_1bit_operators
 from keras_bnn.runtime.interpreter import Interpreter
 from keras_bnn.runtime.lce import LCE_KERNELS, is_installed
+from keras_bnn.runtime.profiling import Profile, profile
 from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
 from keras_bnn.tables import aligned
 from keras_bnn.tflite.file import read
@@ -53,6 +54,7 @@ class Benchmark:
         processor, machine, python, versions, instruction_set: Of this machine.
         core: The one that everything was pinned to, or `None`.
         notes: What was left out, and why.
+        profiles: Where the time of each 1-bit file goes, if that was asked for.
     """
 
     measurements: list[Measurement]
@@ -63,6 +65,7 @@ class Benchmark:
     instruction_set: str | None
     core: int | None
     notes: list[str]
+    profiles: list[Profile]
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
@@ -93,6 +96,7 @@ class Benchmark:
             + (f"pinned to core {self.core}" if self.core is not None else "not pinned"),
             f"Python {self.python}, {', '.join(known)}",
             *self.notes,
+            *(f"\n{found}" for found in self.profiles),
         ]
         return "\n".join(lines)
 
@@ -103,6 +107,7 @@ def benchmark(
     batch: int = 1,
     seconds: float = 2.0,
     core: int | None = None,
+    profiled: bool = False,
 ) -> Benchmark:
     """Times files on every engine that runs them here, all taking turns in one run.
 
@@ -116,6 +121,8 @@ def benchmark(
         batch: Samples in one prediction, >= 1.
         seconds: How long to measure, all together for each number of threads, after a warm-up.
         core: Pins this process to a core while it measures; Linux only. One thread alone fits.
+        profiled: Whether to watch, afterwards and for as long again, where the time of each 1-bit
+            file goes on this runtime.
 
     Returns:
         The measurements and where they were taken.
@@ -133,6 +140,7 @@ def benchmark(
         )
     notes: list[str] = []
     measurements: list[Measurement] = []
+    profiles: list[Profile] = []
     with _pinned(core):
         for count in threads:
             calls = {}
@@ -144,6 +152,8 @@ def benchmark(
                 Measurement(file, engine, count, batch, timing)
                 for (file, engine), timing in timings.items()
             ]
+            if profiled:
+                profiles += _profiles(paths, count, batch, seconds / len(paths), notes)
     return Benchmark(
         sorted(measurements, key=lambda found: [str(path) for path in paths].index(found.file)),
         machine.processor(),
@@ -153,7 +163,26 @@ def benchmark(
         native.instruction_set(),
         core,
         list(dict.fromkeys(notes)),
+        profiles,
     )
+
+
+def _profiles(
+    paths: Sequence[str | os.PathLike],
+    threads: int,
+    batch: int,
+    seconds: float,
+    notes: list[str],
+) -> Iterator[Profile]:
+    for path in paths:
+        graph, interpreter = Graph(read(path)), Interpreter(path, threads)
+        if not has_1bit_operators(graph):
+            notes.append(f"{path} has no 1-bit operators, so there is nothing to profile.")
+        elif interpreter.engine in LCE_KERNELS:
+            notes.append(f"{path} runs on {interpreter.engine}, which cannot be profiled.")
+        else:
+            call = _call(interpreter, _random_inputs(graph, batch, path))
+            yield Profile(str(path), threads, batch, *profile(call, graph, seconds))
 
 
 def _call(interpreter: Interpreter, inputs: dict[str, np.ndarray]):

@@ -1,8 +1,10 @@
 """The library of 1-bit kernels, with the LiteRT delegate that offers them, if it was built."""
 
+import contextlib
 import ctypes
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_bnn.errors import InputError
@@ -66,6 +68,39 @@ def instruction_set() -> str | None:
     return wanted or sets[0]
 
 
+class Event(ctypes.Structure):
+    """When one 1-bit operator ran, in nanoseconds of `time.perf_counter_ns`."""
+
+    _fields_ = [("node", ctypes.c_int32), ("start", ctypes.c_int64), ("end", ctypes.c_int64)]
+
+
+class _Error(ctypes.Structure):
+    _fields_ = [("text", ctypes.c_char * 256)]
+
+
+@contextlib.contextmanager
+def event_log(capacity: int) -> Iterator[list[Event]]:
+    """Logs the 1-bit operators of all interpreters that run meanwhile; the list is filled after.
+
+    Raises:
+        InputError: If a log is kept already, or there is no library.
+    """
+    path, events, error = library_path(), [], _Error()
+    if path is None:
+        raise InputError(
+            f"Only this package's own library can be profiled, and {why_no_library()}."
+        )
+    library = _load(path)
+    if not library.bnn_profile_start(capacity, ctypes.byref(error)):
+        raise InputError(error.text.decode() + ".")
+    buffer = (Event * capacity)()
+    try:
+        yield events
+    finally:
+        count = library.bnn_profile_stop(buffer, capacity)
+        events += buffer[: min(count, capacity)]
+
+
 @functools.cache
 def _load(path: Path) -> ctypes.CDLL:
     try:
@@ -77,4 +112,8 @@ def _load(path: Path) -> ctypes.CDLL:
         ) from error
     library.bnn_isa_available.restype = ctypes.c_char_p
     library.bnn_isa_available.argtypes = [ctypes.c_size_t]
+    library.bnn_profile_start.restype = ctypes.c_bool
+    library.bnn_profile_start.argtypes = [ctypes.c_size_t, ctypes.c_void_p]
+    library.bnn_profile_stop.restype = ctypes.c_size_t
+    library.bnn_profile_stop.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return library
