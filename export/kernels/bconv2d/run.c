@@ -75,12 +75,13 @@ static void run_tile(const struct job *job, size_t block, size_t index) {
   }
 }
 
-/* Items are tiles of channels within blocks of pixels, or where tiles share words whole blocks. */
+/* Items are blocks of pixels of one tile after another, whose weights are much more than the input
+ * and so should be read but once; or where tiles share words whole blocks. */
 static void convolve(void *context, size_t begin, size_t end) {
   const struct job *job = context;
-  size_t tiles = job->conv->weights.tiles;
+  size_t tiles = job->conv->weights.tiles, blocks = (job->pixels + BLOCK - 1) / BLOCK;
   if (!job->unaligned) {
-    for (size_t item = begin; item < end; item++) run_tile(job, item / tiles, item % tiles);
+    for (size_t item = begin; item < end; item++) run_tile(job, item % blocks, item / blocks);
     return;
   }
   for (size_t block = begin; block < end; block++) {
