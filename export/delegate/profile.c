@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "isa.h"
 #include "memory.h"
 
 /* `kept` is read without the lock, so that operators pay next to nothing while there is no log. */
