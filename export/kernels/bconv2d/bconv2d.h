@@ -6,10 +6,11 @@
  *     BNN_WORDS, a tile of 32 channels:
  *     different = Σ over t < tap_count, j < words of popcount(a[j] ^ weights[t·words + j][c])
  *
- *     BNN_NIBBLES, a tile of 64 channels; bytes hold half bytes of words, 8 a word: those of
- *     activations in their upper half, those of weights in their lower:
- *     different = Σ over t < tap_count, j < 8·words of
- *                 popcount(a[j] / 16 ^ weights[t·8·words + j][c])
+ *     BNN_NIBBLES, a tile of 64 channels: for activations the half bytes of each word, in the upper
+ *     halves of 8 bytes, first the lower halves of all 4; for weights the bytes of each word:
+ *     different = Σ over t < tap_count, j < words, i < 4 of
+ *                 popcount(a[8·j + i] / 16 ^ weights[4·(t·words + j) + i][c] % 16) +
+ *                 popcount(a[8·j + 4 + i] / 16 ^ weights[4·(t·words + j) + i][c] / 16)
  *
  * which is at most 2^30. With v = 2·different (see `output.c` for why) the outputs are
  *

@@ -7,7 +7,7 @@
 enum {
   /* Pixels that meet a tile of weights while it is in the first cache: a multiple of what any
    * kernel takes at once. */
-  BLOCK = 28,
+  BLOCK = 35,
 };
 
 /* The images of the table. */

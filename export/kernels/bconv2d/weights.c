@@ -14,8 +14,6 @@ size_t bnn_form_tile(bnn_form form) {
 
 size_t bnn_form_words(bnn_form form) { return form == BNN_NIBBLES ? 2 : 1; }
 
-/* The lower halves of the four bytes, then the upper ones: weights and activations need only have
- * the same order. */
 void bnn_nibbles_split(const uint32_t *words, size_t count, uint32_t *split) {
   for (size_t i = 0; i < count; i++) {
     split[2 * i] = words[i] << 4 & 0xf0f0f0f0u;
@@ -41,35 +39,31 @@ size_t bnn_weights_place(const bnn_weights *weights, size_t channel) {
 }
 
 static size_t tile_words(const bnn_weights *weights) {
-  return weights->tap_count * weights->words * bnn_form_words(weights->form) *
-         bnn_form_tile(weights->form);
+  return weights->tap_count * weights->words * bnn_form_tile(weights->form);
 }
 
 const uint32_t *bnn_weights_of_tile(const bnn_weights *weights, size_t tile) {
   return weights->packed + tile * tile_words(weights);
 }
 
-static void place_word(bnn_form form, uint32_t *words, size_t lane, uint32_t word) {
+static void place_word(bnn_form form, uint32_t *tile, size_t lane, uint32_t word) {
   if (form == BNN_WORDS) {
-    words[lane] = word;
+    tile[lane] = word;
     return;
   }
-  uint32_t split[2];
-  uint8_t nibbles[sizeof split], *lanes = (uint8_t *)words;
-  bnn_nibbles_split(&word, 1, split);
-  memcpy(nibbles, split, sizeof split);
-  for (size_t n = 0; n < sizeof split; n++)
-    lanes[n * bnn_form_tile(form) + lane] = (uint8_t)(nibbles[n] >> 4);
+  uint8_t bytes[sizeof word], *lanes = (uint8_t *)tile;
+  memcpy(bytes, &word, sizeof word);
+  for (size_t i = 0; i < sizeof word; i++) lanes[i * bnn_form_tile(form) + lane] = bytes[i];
 }
 
 static void pack(const bnn_weights *weights, const uint32_t *filter, uint32_t *packed) {
-  const size_t tile = bnn_form_tile(weights->form), step = bnn_form_words(weights->form) * tile;
+  const size_t tile = bnn_form_tile(weights->form);
   const size_t size = weights->tap_count * weights->words;
   for (size_t channel = 0; channel < weights->channels; channel++) {
     size_t place = bnn_weights_place(weights, channel);
     uint32_t *words = packed + place / tile * tile_words(weights);
     for (size_t i = 0; i < size; i++)
-      place_word(weights->form, words + i * step, place % tile, filter[channel * size + i]);
+      place_word(weights->form, words + i * tile, place % tile, filter[channel * size + i]);
   }
 }
 

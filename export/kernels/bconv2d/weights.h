@@ -6,10 +6,10 @@
 
 bnn_form bnn_form_of(bnn_isa isa);
 size_t bnn_form_tile(bnn_form form);
-/* Words of memory that one packed word of 32 signs takes, among the activations or the weights. */
+/* Words of memory that one packed word of activations takes. */
 size_t bnn_form_words(bnn_form form);
 
-/* Splits words into their half bytes, two words of memory each. */
+/* Splits words into their half bytes, as BNN_NIBBLES has them: two words of memory each. */
 void bnn_nibbles_split(const uint32_t *words, size_t count, uint32_t *split);
 
 typedef struct {

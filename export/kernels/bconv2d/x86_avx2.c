@@ -1,4 +1,4 @@
-/* 4 pixels × 64 channels at a time, half byte by half byte.
+/* 5 pixels × 64 channels at a time, half byte by half byte.
  *
  * For each of the 16 values of a half byte of activations, a row of a table holds how many bits
  * differ from each of the 16 values of a half byte of weights. One shuffle of that row by 32
@@ -15,8 +15,8 @@
 #define INLINE __attribute__((always_inline)) static inline
 
 enum {
-  PIXELS = 4,
-  NIBBLES = 8,
+  PIXELS = 5,
+  NIBBLES = 8,       /* of a word */
   MOST_WORDS = 2047, /* 2047 words · 32 bits = 65,504 ≤ 65,535 */
 };
 
@@ -71,7 +71,7 @@ static inline void count_different(const bnn_bconv2d_tile *tile,
       work.words = words - j < MOST_WORDS ? words - j : MOST_WORDS;
       work.first = tile->first_word * sizeof(uint32_t) + j * NIBBLES;
       (halves == 2 ? bnn_bconv2d_count_64_avx2 : bnn_bconv2d_count_32_avx2)(&work);
-      work.weights += work.tap_count * work.words * NIBBLES * BNN_NIBBLES_TILE;
+      work.weights += work.tap_count * work.words * sizeof(uint32_t) * BNN_NIBBLES_TILE;
       for (int p = 0; p < PIXELS; p++)
         for (size_t i = 0; i < halves; i++) add_shorts(shorts[p][i], sums[p] + i * 32, !t && !j);
     }

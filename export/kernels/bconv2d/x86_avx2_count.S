@@ -4,45 +4,61 @@
  * void bnn_bconv2d_count_64_avx2(const bnn_count *work);
  * void bnn_bconv2d_count_32_avx2(const bnn_count *work);
  *
- * count 4 pixels × 64 channels, or the first 32 of them. A bnn_count holds, 8 bytes each: */
-#define TAPS 0 /* 4 arrays of pointers to pixels' half bytes */
-#define TAP_COUNT 32
-#define FIRST 40 /* bytes from there on to the first half byte */
-#define WORDS 48 /* of 8 half bytes, in each tap */
-#define WEIGHTS 56
-#define ROWS 64 /* [16][16] bytes */
-#define SUMS 72 /* 16-bit [4 pixels][2 halves of the channels][2][16], aligned to 32 bytes */
+ * count 5 pixels × 64 channels, or the first 32 of them. A bnn_count holds, 8 bytes each: */
+#define TAPS 0 /* 5 arrays of pointers to pixels' half bytes */
+#define TAP_COUNT 40
+#define FIRST 48 /* bytes from there on to the first half byte */
+#define WORDS 56 /* of 4 bytes, in each tap */
+#define WEIGHTS 64
+#define ROWS 72 /* [16][16] bytes */
+#define SUMS 80 /* 16-bit [5 pixels][2 halves of the channels][2][16], aligned to 32 bytes */
 
-/* ymm0 … ymm7 are sums of bytes: of a pixel's first 32 channels, and its others. */
+/* ymm0 … ymm9 are sums in bytes: of a pixel's first 32 channels, and its others. ymm15 masks the
+ * lower half bytes. */
 #define WORDS_IN_BYTES 7 /* 7 words · 8 half bytes · 4 bits = 224 ≤ 255 */
 
-/* One half byte of one pixel, against the weights in ymm8 and ymm9. */
-.macro pixel halves, nibble, nibbles, index, first, second
-  movzbl \nibble(%\nibbles), %\index\()d
-  vbroadcasti128 (%rdx,%\index), %ymm10
-  vpshufb %ymm8, %ymm10, %ymm11
-  vpaddb %ymm11, %ymm\first, %ymm\first
+/* One half byte of one pixel, against the weights in ymm10 and ymm11. */
+.macro pixel halves, at, nibbles, index, first, second
+  movzbq \at(%\nibbles), %\index
+  vbroadcasti128 (%rdx,%\index), %ymm12
+  vpshufb %ymm10, %ymm12, %ymm13
+  vpaddb %ymm13, %ymm\first, %ymm\first
   .if \halves == 2
-  vpshufb %ymm9, %ymm10, %ymm10
-  vpaddb %ymm10, %ymm\second, %ymm\second
+  vpshufb %ymm11, %ymm12, %ymm12
+  vpaddb %ymm12, %ymm\second, %ymm\second
   .endif
 .endm
 
-.macro half_byte halves, nibble
-  vmovdqa 64*\nibble(%rsi), %ymm8
+.macro pixels halves, at
+  pixel \halves, \at, r8, rax, 0, 1
+  pixel \halves, \at, r9, r13, 2, 3
+  pixel \halves, \at, r10, r14, 4, 5
+  pixel \halves, \at, r11, r15, 6, 7
+  pixel \halves, \at, r12, rax, 8, 9
+.endm
+
+/* Both halves of one byte of weights. Those of a word's activations lie 4 bytes apart. */
+.macro both_halves halves, byte
+  vpand 64*\byte(%rsi), %ymm15, %ymm10
   .if \halves == 2
-  vmovdqa 64*\nibble+32(%rsi), %ymm9
+  vpand 64*\byte+32(%rsi), %ymm15, %ymm11
   .endif
-  pixel \halves, \nibble, r8, r12, 0, 1
-  pixel \halves, \nibble, r9, r13, 2, 3
-  pixel \halves, \nibble, r10, r14, 4, 5
-  pixel \halves, \nibble, r11, r15, 6, 7
+  pixels \halves, \byte
+  vmovdqa 64*\byte(%rsi), %ymm10
+  vpsrlw $4, %ymm10, %ymm10
+  vpand %ymm10, %ymm15, %ymm10
+  .if \halves == 2
+  vmovdqa 64*\byte+32(%rsi), %ymm11
+  vpsrlw $4, %ymm11, %ymm11
+  vpand %ymm11, %ymm15, %ymm11
+  .endif
+  pixels \halves, 4+\byte
 .endm
 
 /* Adds a sum of bytes to its 16-bit sums at rax, and empties it. */
 .macro widen sum
-  vpunpcklbw %ymm15, %ymm\sum, %ymm10
-  vpunpckhbw %ymm15, %ymm\sum, %ymm11
+  vpunpcklbw %ymm14, %ymm\sum, %ymm10
+  vpunpckhbw %ymm14, %ymm\sum, %ymm11
   vpaddw 64*\sum(%rax), %ymm10, %ymm10
   vpaddw 64*\sum+32(%rax), %ymm11, %ymm11
   vmovdqa %ymm10, 64*\sum(%rax)
@@ -51,14 +67,23 @@
 .endm
 
 .macro widen_all halves
-  .irp sum, 0, 2, 4, 6
+  mov SUMS(%rdi), %rax
+  vpxor %ymm14, %ymm14, %ymm14
+  .irp sum, 0, 2, 4, 6, 8
   widen \sum
   .endr
   .if \halves == 2
-  .irp sum, 1, 3, 5, 7
+  .irp sum, 1, 3, 5, 7, 9
   widen \sum
   .endr
   .endif
+.endm
+
+/* Points to a pixel's half bytes of the tap rcx. */
+.macro next_pixel pixel, nibbles
+  mov TAPS+8*\pixel(%rdi), %\nibbles
+  mov (%\nibbles,%rcx,8), %\nibbles
+  add %rax, %\nibbles
 .endm
 
 .macro count name, halves
@@ -73,37 +98,31 @@
   mov SUMS(%rdi), %rax
   mov WEIGHTS(%rdi), %rsi
   mov ROWS(%rdi), %rdx
-  vpxor %ymm15, %ymm15, %ymm15
-  .irp sum, 0, 1, 2, 3, 4, 5, 6, 7
+  vpcmpeqd %ymm15, %ymm15, %ymm15
+  vpsrlw $12, %ymm15, %ymm15
+  vpackuswb %ymm15, %ymm15, %ymm15
+  .irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
   vpxor %ymm\sum, %ymm\sum, %ymm\sum
-  vmovdqa %ymm15, 64*\sum(%rax)
-  vmovdqa %ymm15, 64*\sum+32(%rax)
+  vmovdqa %ymm\sum, 64*\sum(%rax)
+  vmovdqa %ymm\sum, 64*\sum+32(%rax)
   .endr
   xor %ecx, %ecx /* the tap */
   mov $WORDS_IN_BYTES, %ebp
 1: /* the next tap */
-  .irp array, 0, 1, 2, 3
-  mov TAPS+8*\array(%rdi), %r12
-  mov (%r12,%rcx,8), %r12
-  add FIRST(%rdi), %r12
-  .if \array == 0
-  mov %r12, %r8
-  .elseif \array == 1
-  mov %r12, %r9
-  .elseif \array == 2
-  mov %r12, %r10
-  .else
-  mov %r12, %r11
-  .endif
-  .endr
+  mov FIRST(%rdi), %rax
+  next_pixel 0, r8
+  next_pixel 1, r9
+  next_pixel 2, r10
+  next_pixel 3, r11
+  next_pixel 4, r12
   mov WORDS(%rdi), %rbx
   .p2align 5
 2: /* the next word */
-  .irp nibble, 0, 1, 2, 3, 4, 5, 6, 7
-  half_byte \halves, \nibble
+  .irp byte, 0, 1, 2, 3
+  both_halves \halves, \byte
   .endr
-  add $512, %rsi
-  .irp nibbles, r8, r9, r10, r11
+  add $256, %rsi
+  .irp nibbles, r8, r9, r10, r11, r12
   add $8, %\nibbles
   .endr
   dec %ebp
