@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_bnn.errors import InputError
+from keras_bnn.tflite._names import printable
 
 
 class Engine(abc.ABC):
@@ -46,8 +47,11 @@ def one_line(engine: str) -> Iterator[None]:
     """Makes what an engine raises for a file that it cannot run an `InputError`."""
     try:
         yield
-    except (RuntimeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
+    # What pybind11 makes of the exceptions of C++.
+    except (IndexError, MemoryError, OverflowError, RuntimeError, ValueError) as error:
+        # Names in the file may hold anything, line breaks and control characters too.
+        text = printable(" ".join(str(error).split()))
+        reason = textwrap.shorten(text, 300, placeholder=" …").rstrip(".")
         raise InputError(
             f"{engine} cannot run this file: {reason}. It may be damaged, or have operators that "
             f"{engine} lacks: export it again."

@@ -47,7 +47,7 @@ def engine_for(model: ModelT, num_threads: int = 1, name: str | None = None) -> 
     library = native.library_path() if is_1bit else None
     if is_1bit and library is None:
         raise _nothing_runs_it()
-    prepare(model)
+    prepare(model, graph)
     return LiteRTEngine(write(model), num_threads, library)
 
 

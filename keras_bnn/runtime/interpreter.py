@@ -6,6 +6,7 @@ import numpy as np
 from keras_bnn.errors import InputError
 from keras_bnn.inputs import in_order, wrong_shape
 from keras_bnn.runtime.engines import engine_for
+from keras_bnn.runtime.memory_limit import MemoryLimit
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph, Tensor
 
@@ -30,7 +31,8 @@ class Interpreter:
     Raises:
         TFLiteFileError: If there is no such file, or it is no .tflite file.
         InputError: If `num_threads` or `engine` is out of range, the file's inputs have no batch
-            in common, or the engine refuses the file.
+            in common, a tensor exceeds `KERAS_BNN_MEMORY_LIMIT` (MiB, 4096 by default), or the
+            engine refuses the file.
 
     Several Python threads may call one object: they take turns. To predict at the same time, give
     each thread an interpreter of its own.
@@ -54,6 +56,7 @@ class Interpreter:
         graph = Graph(model)
         self.input_names = tuple(port.name for port in graph.inputs)
         self.output_names = tuple(port.name for port in graph.outputs)
+        self._memory = MemoryLimit(graph)
         self._engine = engine_for(model, num_threads, engine)
         self._inputs = [(port.name, graph.tensor(port.tensor)) for port in graph.inputs]
         self._turn = threading.Lock()
@@ -70,10 +73,11 @@ class Interpreter:
             The output; for several outputs a dict by name.
 
         Raises:
-            InputError: If number, names, shapes, types or values do not fit the file, or the
-                engine refuses the file.
+            InputError: If number, names, shapes, types or values do not fit the file, a tensor of
+                this batch exceeds the limit of memory, or the engine refuses the file.
         """
         arrays = self._checked(inputs)
+        self._memory.check(1 if self._engine.batch else len(arrays[0]))
         with self._turn:
             outputs = self._engine.run(arrays)
         if len(outputs) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_bnn.tflite._names import printable
 from keras_bnn.tflite._verify import TFLiteFileError
 from keras_bnn.tflite.graph import Graph, Operator, Tensor
 
@@ -54,5 +55,6 @@ def expect(operator: Operator, holds: bool, message: str) -> None:
     """Refuses a file whose operator is not as it must be."""
     if not holds:
         raise TFLiteFileError(
-            f"operator {operator.index} ({operator.name}) {message}: export the file again"
+            f"operator {operator.index} ({printable(operator.name)}) {message}: export the file "
+            "again"
         )

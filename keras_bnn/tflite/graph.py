@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_bnn.tflite._names import printable
 from keras_bnn.tflite._verify import TFLiteFileError
 
 if TYPE_CHECKING:
@@ -76,15 +77,16 @@ class Port:
 
 
 class Graph:
-    """The first graph of a model, as operators and tensors.
+    """A graph of a model, as operators and tensors.
 
     Args:
         model: A `ModelT` from `keras_bnn.tflite.file.read`. It is not copied: after a change to it,
             make a new `Graph`.
+        number: Which of its graphs; the first is the model, others are run by operators of it.
 
     Attributes:
         model: That model.
-        subgraph: Its first graph, `model.subgraphs[0]`.
+        subgraph: That graph, `model.subgraphs[number]`.
         operators: Every `Operator`, in the order of execution.
         inputs: A `Port` for each input in the order of the file, named by the first signature of
             this graph, or after the tensor where there is none.
@@ -99,9 +101,9 @@ class Graph:
     ['CONV_2D', 'LceQuantize', 'LceBconv2d']
     """
 
-    def __init__(self, model: ModelT):
+    def __init__(self, model: ModelT, number: int = 0):
         self.model = model
-        self.subgraph = (model.subgraphs or [])[0]
+        self.subgraph = (model.subgraphs or [])[number]
         self._tensors = self.subgraph.tensors or []
         self._buffers = model.buffers or []
         codes = model.operatorCodes or []
@@ -116,9 +118,14 @@ class Graph:
                 self._producers.setdefault(tensor, operator)
             for tensor in dict.fromkeys(operator.inputs):
                 self._consumers[tensor].append(operator)
-        signature = next((s for s in model.signatureDefs or [] if s.subgraphIndex == 0), None)
+        signature = next((s for s in model.signatureDefs or [] if s.subgraphIndex == number), None)
         self.inputs = self._ports(self.subgraph.inputs, signature and signature.inputs)
         self.outputs = self._ports(self.subgraph.outputs, signature and signature.outputs)
+
+    def with_others(self) -> list[Graph]:
+        """Returns the graphs of a model of whose first graph this is, itself first."""
+        count = len(self.model.subgraphs or [])
+        return [self, *(Graph(self.model, number) for number in range(1, count))]
 
     def tensor(self, index: int) -> Tensor:
         """Returns the tensor of that index.
@@ -179,6 +186,10 @@ class Graph:
         array.flags.writeable = False
         return array
 
+    def is_sparse(self, index: int) -> bool:
+        """Whether a constant is stored in a sparse form, in fewer bytes than its shape says."""
+        return self._raw(index).sparsity is not None
+
     def producer(self, tensor: int) -> Operator | None:
         """Returns the operator that writes a tensor; None for inputs and constants."""
         return self._producers.get(tensor)
@@ -238,9 +249,9 @@ def _decode(data: bytes, index: int, name: str) -> dict[str, int]:
     # `flexbuffers` checks nothing itself, so any exception may come out of damaged options.
     except Exception as error:
         raise TFLiteFileError(
-            f"the options of operator {index} ({name}) cannot be decoded, expected a map of "
-            f"integers ({type(error).__name__}: {error}): export the file again with "
-            "larq-compute-engine 0.16 or newer"
+            f"the options of operator {index} ({printable(name)}) cannot be decoded, expected a "
+            f"map of integers ({type(error).__name__}: {printable(str(error))}): export the file "
+            "again with larq-compute-engine 0.16 or newer"
         ) from None
 
 

@@ -41,7 +41,7 @@ def peak(graph: Graph, packed: dict[int, int]) -> Peak:
     count = max(len(graph.operators), 1)
     added, added_packed = [0] * (count + 1), [0] * (count + 1)
     for tensor, first, last in _lifetimes(graph, count):
-        size = _bytes(tensor)
+        size = bytes_of(tensor)
         for amounts in (added, added_packed) if tensor.index in packed else (added,):
             amounts[first] += size
             amounts[last + 1] -= size
@@ -73,6 +73,7 @@ def _lifetimes(graph: Graph, count: int):
         yield tensor, first, count - 1 if tensor.index in outputs or is_state else last
 
 
-def _bytes(tensor: Tensor) -> int:
+def bytes_of(tensor: Tensor) -> int:
+    """How many bytes a tensor takes in its shape; 0 for types of no fixed size, as strings."""
     bits = 8 * tensor.dtype.itemsize if tensor.dtype else _BITS.get(tensor.type, 0)
     return -(-math.prod(tensor.shape) * bits // 8)
