@@ -248,7 +248,9 @@ void fuzz_cook(fuzz_graph *graph, fuzz_bytes *bytes) {
   static void (*const kinds[])(fuzz_graph *, fuzz_bytes *) = {add_quantize, add_bconv2d,
                                                               add_bmaxpool2d, add_dequantize};
   graph->context.recommended_num_threads = threads_of(fuzz_byte(bytes));
-  graph->cuts = fuzz_byte(bytes);
+  uint8_t cuts = fuzz_byte(bytes);
+  graph->cuts = cuts & 15;
+  graph->guarded = cuts >> 4 & 1;
   for (int i = fuzz_below(bytes, FUZZ_MOST_NODES); i >= 0; i--)
     kinds[fuzz_below(bytes, 4)](graph, bytes);
   /* The last operator's output, and whatever else the bytes ask for. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* So many bytes of inputs and outputs are run: the rest would only be slower. */
 enum { MOST_BYTES = 8192 };
@@ -184,11 +186,25 @@ static bool is_small(const fuzz_graph *graph) {
   return true;
 }
 
+/* Memory that ends where a page begins that nobody may read: AddressSanitizer does not see what
+ * assembly reads. */
+static void *before_a_guard(int slot, size_t size) {
+  static char *slots;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), stride = (MOST_BYTES / page + 2) * page;
+  if (!slots) {
+    slots = mmap(NULL, FUZZ_MOST_TENSORS * stride, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (slots == MAP_FAILED) abort();
+    for (size_t i = 0; i < FUZZ_MOST_TENSORS; i++)
+      if (mprotect(slots + i * stride, stride - page, PROT_READ | PROT_WRITE)) abort();
+  }
+  return slots + ((size_t)slot + 1) * stride - page - size;
+}
+
 static void forget_data(fuzz_graph *graph) {
   for (int i = 0; i < (int)graph->context.tensors_size; i++) {
     TfLiteTensor *tensor = &graph->context.tensors[i];
     if (tensor->allocation_type == kTfLiteMmapRo) continue;
-    free(tensor->data.raw);
+    if (!graph->guarded) free(tensor->data.raw);
     tensor->data.raw = NULL;
     tensor->bytes = 0;
   }
@@ -200,7 +216,7 @@ void fuzz_invoke(fuzz_graph *graph, fuzz_bytes *bytes) {
     TfLiteTensor *tensor = &graph->context.tensors[i];
     if (!is_outside(graph, i)) continue;
     tensor->bytes = size_of(tensor);
-    tensor->data.raw = malloc(tensor->bytes);
+    tensor->data.raw = graph->guarded ? before_a_guard(i, tensor->bytes) : malloc(tensor->bytes);
     if (!fuzz_is_computed(graph, i)) fuzz_fill(bytes, tensor->data.raw, tensor->bytes);
   }
   for (int i = 0; i < graph->partition_count; i++) {

@@ -1,6 +1,6 @@
 /* The part of LiteRT that a delegate sees: a graph of 1-bit operators, and what becomes of it.
  *
- * Everything is allocated at exactly its size, so that AddressSanitizer sees a step outside. */
+ * Everything is allocated at exactly its size, so that a step outside is seen. */
 #ifndef FUZZ_STAND_IN_H
 #define FUZZ_STAND_IN_H
 
@@ -24,6 +24,7 @@ typedef struct {
   uint8_t cuts;           /* a bit for each node before which a partition ends */
   int resizes_that_work;  /* before one fails */
   int unknown_node;       /* which LiteRT denies when a partition asks; or −1 */
+  bool guarded;           /* whether inputs and outputs end at a page that cannot be read */
   TfLiteIntArray *plan;
   int partition_count;
   fuzz_partition partitions[FUZZ_MOST_NODES];
