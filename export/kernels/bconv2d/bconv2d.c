@@ -1,7 +1,7 @@
 /* Creates a convolution and prepares it for a shape; `run.c` runs it.
  *
- * Kernels never see padding: taps outside of the image point to one shared pixel of +1, and what
- * that is too much for true zeros is corrected when the sums are finished. */
+ * Kernels never see padding: pixels of +1 surround the image, and what that is too much for true
+ * zeros is corrected when the sums are finished. */
 #include <stdlib.h>
 
 #include "convolution.h"
@@ -43,8 +43,6 @@ static bool check_options(const bnn_bconv2d_options *o, bnn_error *error) {
   return true;
 }
 
-static size_t form_words(const bnn_bconv2d *conv) { return bnn_form_words(conv->weights.form); }
-
 static bool allocate_constants(bnn_bconv2d *conv, const uint32_t *filter) {
   bool packed = conv->options.output == BNN_packed, zeros = conv->options.padding == BNN_SAME_ZERO;
   size_t channels = conv->weights.padded_channels;
@@ -53,13 +51,12 @@ static bool allocate_constants(bnn_bconv2d *conv, const uint32_t *filter) {
          bnn_allocate((void **)&conv->output.factor, sizeof(float), floats, 1, 1) &&
          bnn_allocate((void **)&conv->output.offset, sizeof(float), floats, 1, 1) &&
          bnn_allocate((void **)&conv->output.threshold, sizeof(int32_t), thresholds, 1, 1) &&
-         bnn_allocate((void **)&conv->padding, sizeof *conv->padding, conv->table.words, 1, 1) &&
-         (!zeros || bnn_borders_create(&conv->borders, conv->table.tap_count, channels));
+         (!zeros || bnn_borders_create(&conv->borders, conv->weights.tap_count, channels));
 }
 
 /* What all weights of each tap sum up to, for the pixels where it lies outside of the image. */
 static void sum_weights(bnn_bconv2d *conv, const uint32_t *filter, size_t channel) {
-  const size_t words = conv->weights.words, taps = conv->table.tap_count;
+  const size_t words = conv->weights.words, taps = conv->weights.tap_count;
   int32_t depth = conv->options.channels_in / conv->options.groups;
   int32_t *sums = conv->borders.sums + bnn_weights_place(&conv->weights, channel);
   const uint32_t *word = filter + channel * taps * words;
@@ -84,8 +81,9 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
       conv->run = kernels[i].run;
       conv->weights = bnn_weights_shape(options, bnn_form_of(kernels[i].isa));
     }
-  conv->table.tap_count = conv->weights.tap_count;
-  conv->table.words = conv->weights.words * (size_t)options->groups * form_words(conv);
+  conv->padded.form = conv->weights.form;
+  conv->padded.channel_words = conv->weights.words * (size_t)options->groups;
+  conv->padded.pixel_words = conv->padded.channel_words * bnn_form_words(conv->weights.form);
   if (!allocate_constants(conv, filter)) {
     bnn_bconv2d_free(conv);
     bnn_fail_memory(error, "Not enough memory for %d kernels of %zu words", options->channels_out,
@@ -102,39 +100,30 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
 }
 
 static void forget_shape(bnn_bconv2d *conv) {
-  bnn_release(conv->split);
-  conv->split = NULL;
-  bnn_taps_forget(&conv->table);
+  bnn_padded_forget(&conv->padded);
   bnn_borders_forget(&conv->borders);
-}
-
-/* Makes room for the half bytes of as many images as the table has. */
-static bool allocate_split(bnn_bconv2d *conv) {
-  if (conv->weights.form == BNN_WORDS) return true;
-  return bnn_allocate((void **)&conv->split, sizeof *conv->split * conv->table.words,
-                      conv->table.images, (size_t)conv->input.height, (size_t)conv->input.width);
 }
 
 bool bnn_bconv2d_reshape(bnn_bconv2d *conv, bnn_image_shape input, bnn_image_shape *output,
                          bnn_error *error) {
   const bnn_bconv2d_options *o = &conv->options;
-  bnn_taps *table = &conv->table;
+  bnn_window *rows = &conv->padded.rows, *columns = &conv->padded.columns;
   bool same = o->padding != BNN_VALID;
   forget_shape(conv);
   if (input.batch < 1) return bnn_fail(error, "Got %d images, expected 1 or more", input.batch);
-  if (!bnn_window_of(&table->rows, "rows", input.height, o->kernel_height, o->stride_height,
+  if (!bnn_window_of(rows, "rows", input.height, o->kernel_height, o->stride_height,
                      o->dilation_height, same, error) ||
-      !bnn_window_of(&table->columns, "columns", input.width, o->kernel_width, o->stride_width,
+      !bnn_window_of(columns, "columns", input.width, o->kernel_width, o->stride_width,
                      o->dilation_width, same, error))
     return false;
-  conv->input = input;
-  if (!bnn_taps_reshape(table, (size_t)input.batch) || !allocate_split(conv) ||
-      (conv->borders.sums && !bnn_borders_reshape(&conv->borders, table, o))) {
+  conv->batch = (size_t)input.batch;
+  if (!bnn_padded_reshape(&conv->padded, conv->batch) ||
+      (conv->borders.sums && !bnn_borders_reshape(&conv->borders, rows, columns, o))) {
     forget_shape(conv);
-    return bnn_fail_memory(error, "Not enough memory for %zu output pixels of %zu taps",
-                           table->pixels, table->tap_count);
+    return bnn_fail_memory(error, "Not enough memory for an image of %d × %d pixels", input.height,
+                           input.width);
   }
-  *output = (bnn_image_shape){input.batch, table->rows.outputs, table->columns.outputs};
+  *output = (bnn_image_shape){input.batch, rows->outputs, columns->outputs};
   return true;
 }
 
@@ -146,6 +135,5 @@ void bnn_bconv2d_free(bnn_bconv2d *conv) {
   bnn_release(conv->output.offset);
   bnn_release(conv->output.threshold);
   bnn_release(conv->borders.sums);
-  bnn_release(conv->padding);
   free(conv);
 }

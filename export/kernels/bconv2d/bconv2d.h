@@ -1,7 +1,7 @@
 /* Contract of the kernels of LceBconv2d: some pixels × one tile of output channels.
  *
  * Kernels read activations and weights in one of two forms, by their instruction set. With
- * a = taps[p·tap_count + t] + first_word, for pixel p and channel c of the tile
+ * a = pixels[p] + taps[t], for pixel p and channel c of the tile
  *
  *     BNN_WORDS, a tile of 32 channels:
  *     different = Σ over t < tap_count, j < words of popcount(a[j] ^ weights[t·words + j][c])
@@ -33,18 +33,16 @@ typedef enum { BNN_WORDS, BNN_NIBBLES } bnn_form;
 enum { BNN_WORDS_TILE = 32, BNN_NIBBLES_TILE = 64 };
 
 typedef struct {
-  const uint32_t *const *taps; /* of the first pixel; one pointer a tap, to a pixel's first word */
-  size_t tap_count, words, first_word; /* the last in words of memory */
-  const void *weights;                 /* aligned to 64 bytes, like the vectors below */
+  const uint32_t *const *pixels; /* where the first tap of each begins */
+  const size_t *taps;            /* how many words of memory further each tap begins */
+  size_t tap_count, words;
+  const void *weights; /* aligned to 64 bytes, like the vectors below */
   const float *factor, *offset;
   const int32_t *threshold;
-  int32_t low, high; /* of the clamp */
-  /* NULL, or for each pixel a pointer to the corrections of all channels, of which this tile's
-   * start at `first_correction`. */
-  const int32_t *const *corrections;
-  size_t first_correction;
-  bool late;       /* whether float32 adds the correction late */
-  size_t channels; /* 1 or more */
+  int32_t low, high;                 /* of the clamp */
+  const int32_t *const *corrections; /* NULL, or a pointer for each pixel */
+  bool late;                         /* whether float32 adds the correction late */
+  size_t channels;                   /* 1 or more */
   char *out;
   size_t stride;
 } bnn_bconv2d_tile;

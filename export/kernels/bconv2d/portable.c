@@ -23,13 +23,12 @@ static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
 }
 
 static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, int32_t *sums) {
-  const uint32_t *const *taps = tile->taps + pixel * tile->tap_count;
   const uint32_t *weights = tile->weights;
   uint32_t bytes[BNN_WORDS_TILE] = {0};
   int left = WORDS_PER_SUM;
   memset(sums, 0, BNN_WORDS_TILE * sizeof *sums);
   for (size_t t = 0; t < tile->tap_count; t++) {
-    const uint32_t *words = taps[t] + tile->first_word;
+    const uint32_t *words = tile->pixels[pixel] + tile->taps[t];
     for (size_t j = 0; j < tile->words; j++, weights += BNN_WORDS_TILE) {
       for (int c = 0; c < BNN_WORDS_TILE; c++) bytes[c] += ones_in_bytes(words[j] ^ weights[c]);
       if (--left == 0) widen(bytes, sums), left = WORDS_PER_SUM;
@@ -40,7 +39,7 @@ static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, i
 
 static inline const int32_t *correction_of(const bnn_bconv2d_tile *tile, size_t pixel) {
   static const int32_t none[BNN_WORDS_TILE];
-  return tile->corrections ? tile->corrections[pixel] + tile->first_correction : none;
+  return tile->corrections ? tile->corrections[pixel] : none;
 }
 
 static inline int32_t clamped(const bnn_bconv2d_tile *tile, int32_t v) {

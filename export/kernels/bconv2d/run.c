@@ -10,12 +10,11 @@ enum {
   BLOCK = 35,
 };
 
-/* The images of the table. */
 struct job {
   const bnn_bconv2d *conv;
   char *output;
-  size_t pixels, stride;
-  bool unaligned; /* whether tiles share words of a packed output */
+  size_t pixels, stride; /* output pixels of all padded images, bytes of each */
+  bool unaligned;        /* whether tiles share words of a packed output */
 };
 
 /* Writes the bits of a tile behind those of the tiles before it, which end within a word. */
@@ -29,49 +28,74 @@ static void append_bits(uint32_t *out, size_t first, const uint32_t *bits, size_
   }
 }
 
-static void run_tile(const struct job *job, size_t block, size_t index) {
+/* A tile and the pixels that it points to. */
+struct block {
+  bnn_bconv2d_tile tile;
+  const uint32_t *pixels[BLOCK];
+  const int32_t *corrections[BLOCK];
+};
+
+/* Points to `count` windows from output pixel `first` on, to the channels of a group, and to the
+ * corrections of a tile's channels. */
+static void find_pixels(const bnn_bconv2d *conv, size_t first, size_t count, size_t group_word,
+                        size_t channel, struct block *block) {
+  const bnn_padded *padded = &conv->padded;
+  size_t width = (size_t)padded->columns.outputs, height = (size_t)padded->rows.outputs;
+  size_t image = first / padded->pixels, y = first % padded->pixels / width, x = first % width;
+  for (size_t p = 0; p < count; p++) {
+    block->pixels[p] = bnn_padded_window(padded, image, y, x) + group_word;
+    if (conv->borders.sums) block->corrections[p] = bnn_borders_at(&conv->borders, y, x) + channel;
+    if (++x == width) x = 0, y++;
+    if (y == height) y = 0, image++;
+  }
+}
+
+static void run_tile(const struct job *job, size_t index_of_block, size_t index) {
   const bnn_bconv2d *conv = job->conv;
-  size_t pixel = block * BLOCK, left = job->pixels - pixel, pixels = left < BLOCK ? left : BLOCK;
   const bnn_weights *weights = &conv->weights;
+  size_t pixel = index_of_block * BLOCK, left = job->pixels - pixel;
+  size_t pixels = left < BLOCK ? left : BLOCK;
   size_t width = bnn_form_tile(weights->form), at = index * width;
   size_t group = index / weights->group_tiles, lane = index % weights->group_tiles * width;
   size_t channel = group * weights->group_channels + lane, rest = weights->group_channels - lane;
   static const size_t sizes[] = {[BNN_float32] = sizeof(float), [BNN_int8] = 1};
-  const int32_t *const *corrections = (const int32_t *const *)conv->borders.of_pixel;
-  bnn_bconv2d_tile tile = {
-      .taps = (const uint32_t *const *)conv->table.taps + pixel * conv->table.tap_count,
-      .tap_count = conv->table.tap_count,
+  struct block block = {0};
+  block.tile = (bnn_bconv2d_tile){
+      .pixels = block.pixels,
+      .taps = conv->padded.taps,
+      .tap_count = weights->tap_count,
       .words = weights->words,
-      .first_word = group * weights->words * bnn_form_words(weights->form),
       .weights = bnn_weights_of_tile(weights, index),
       .low = conv->output.low,
       .high = conv->output.high,
-      .corrections = corrections ? corrections + pixel : NULL,
-      .first_correction = at,
+      .corrections = conv->borders.sums ? block.corrections : NULL,
       .late = bnn_output_corrects_late(&conv->options),
       .channels = rest < width ? rest : width,
       .out = job->output + pixel * job->stride,
       .stride = job->stride,
   };
+  find_pixels(conv, pixel, pixels, group * weights->words * bnn_form_words(weights->form), at,
+              &block);
+  bnn_bconv2d_tile *tile = &block.tile;
   if (conv->options.output != BNN_packed) {
-    tile.factor = conv->output.factor + at;
-    tile.offset = conv->output.offset + at;
-    tile.out += channel * sizes[conv->options.output];
-    conv->run(&tile, pixels);
+    tile->factor = conv->output.factor + at;
+    tile->offset = conv->output.offset + at;
+    tile->out += channel * sizes[conv->options.output];
+    conv->run(tile, pixels);
     return;
   }
-  tile.threshold = conv->output.threshold + at;
+  tile->threshold = conv->output.threshold + at;
   if (!job->unaligned) {
-    tile.out += channel / 32 * sizeof(uint32_t);
-    conv->run(&tile, pixels);
+    tile->out += channel / 32 * sizeof(uint32_t);
+    conv->run(tile, pixels);
   } else {
     enum { MOST_WORDS = BNN_NIBBLES_TILE / 32 };
     uint32_t bits[BLOCK][MOST_WORDS];
-    char *out = tile.out;
-    tile.out = (char *)bits, tile.stride = sizeof *bits;
-    conv->run(&tile, pixels);
+    char *out = tile->out;
+    tile->out = (char *)bits, tile->stride = sizeof *bits;
+    conv->run(tile, pixels);
     for (size_t p = 0; p < pixels; p++)
-      append_bits((uint32_t *)(void *)(out + p * job->stride), channel, bits[p], tile.channels);
+      append_bits((uint32_t *)(void *)(out + p * job->stride), channel, bits[p], tile->channels);
   }
 }
 
@@ -92,41 +116,21 @@ static void convolve(void *context, size_t begin, size_t end) {
   }
 }
 
-/* The words of the table's images. */
-struct split_job {
-  const uint32_t *words;
-  uint32_t *split;
-};
-
-static void split_words(void *context, size_t begin, size_t end) {
-  const struct split_job *job = context;
-  bnn_nibbles_split(job->words + begin, end - begin, job->split + begin * 2);
-}
-
-/* The table's images from `input` on, as the kernel reads them. */
-static const uint32_t *in_form(bnn_bconv2d *conv, const uint32_t *input, size_t words,
-                               bnn_threads *threads) {
-  if (!conv->split) return input;
-  struct split_job job = {input, conv->split};
-  bnn_parallel(threads, words, split_words, &job);
-  return conv->split;
-}
-
 void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output, bnn_threads *threads) {
-  size_t channels = (size_t)conv->options.channels_out, batch = (size_t)conv->input.batch;
-  size_t pixel_words = ((size_t)conv->options.channels_in + 31) / 32;
-  size_t image_words = (size_t)conv->input.height * (size_t)conv->input.width * pixel_words;
+  size_t channels = (size_t)conv->options.channels_out;
+  const bnn_padded *padded = &conv->padded;
+  size_t image_words =
+      (size_t)padded->rows.size * (size_t)padded->columns.size * padded->channel_words;
   struct job job = {.conv = conv, .output = output};
   job.stride = conv->options.output == BNN_packed    ? (channels + 31) / 32 * sizeof(uint32_t)
                : conv->options.output == BNN_float32 ? channels * sizeof(float)
                                                      : channels;
   job.unaligned = conv->options.output == BNN_packed && conv->options.groups > 1 &&
                   conv->weights.group_channels % 32;
-  for (size_t done = 0, images; done < batch; done += images) {
-    images = batch - done < conv->table.images ? batch - done : conv->table.images;
-    const uint32_t *read = in_form(conv, input + done * image_words, images * image_words, threads);
-    bnn_taps_point(&conv->table, read, images, conv->padding, threads);
-    job.pixels = images * conv->table.pixels;
+  for (size_t done = 0, images; done < conv->batch; done += images) {
+    images = conv->batch - done < padded->images ? conv->batch - done : padded->images;
+    bnn_padded_fill(&conv->padded, input + done * image_words, images, threads);
+    job.pixels = images * padded->pixels;
     size_t blocks = (job.pixels + BLOCK - 1) / BLOCK;
     bnn_parallel(threads, job.unaligned ? blocks : blocks * conv->weights.tiles, convolve, &job);
     job.output += job.pixels * job.stride;

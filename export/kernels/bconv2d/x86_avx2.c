@@ -21,8 +21,9 @@ enum {
 };
 
 typedef struct {
-  const uint32_t *const *taps[PIXELS];
-  uint64_t tap_count, first, words;
+  const uint8_t *pixels[PIXELS];
+  const size_t *taps;
+  uint64_t tap_count, words;
   const uint8_t *weights, *rows;
   uint16_t (*sums)[2][2][16];
 } bnn_count;
@@ -59,17 +60,17 @@ static inline void add_shorts(uint16_t shorts[2][16], int32_t *sums, bool first)
 
 /* Counts all words of taps, so many at once as 16 bits hold. */
 static inline void count_different(const bnn_bconv2d_tile *tile,
-                                   const uint32_t *const *const taps[PIXELS], sums_of_pixels sums) {
+                                   const uint32_t *const pixels[PIXELS], sums_of_pixels sums) {
   uint16_t shorts[PIXELS][2][2][16] __attribute__((aligned(32)));
   const size_t halves = tile->channels > 32 ? 2 : 1, words = tile->words;
   const size_t together = words < MOST_WORDS ? MOST_WORDS / words : 1; /* taps */
   bnn_count work = {.weights = tile->weights, .rows = different_bits, .sums = shorts};
   for (size_t t = 0; t < tile->tap_count; t += together)
     for (size_t j = 0; j < words; j += MOST_WORDS) {
-      for (int p = 0; p < PIXELS; p++) work.taps[p] = taps[p] + t;
+      for (int p = 0; p < PIXELS; p++) work.pixels[p] = (const uint8_t *)pixels[p] + j * NIBBLES;
+      work.taps = tile->taps + t;
       work.tap_count = tile->tap_count - t < together ? tile->tap_count - t : together;
       work.words = words - j < MOST_WORDS ? words - j : MOST_WORDS;
-      work.first = tile->first_word * sizeof(uint32_t) + j * NIBBLES;
       (halves == 2 ? bnn_bconv2d_count_64_avx2 : bnn_bconv2d_count_32_avx2)(&work);
       work.weights += work.tap_count * work.words * sizeof(uint32_t) * BNN_NIBBLES_TILE;
       for (int p = 0; p < PIXELS; p++)
@@ -81,7 +82,7 @@ static inline __m256i i32x8_at(const int32_t *x) { return _mm256_loadu_si256((co
 
 INLINE __m256i correction_i32x8(const bnn_bconv2d_tile *tile, size_t pixel, size_t channel) {
   if (!tile->corrections) return _mm256_setzero_si256();
-  return i32x8_at(tile->corrections[pixel] + tile->first_correction + channel);
+  return i32x8_at(tile->corrections[pixel] + channel);
 }
 
 /* clamp(2·different + early)·factor + offset, which is what int8 rounds. */
@@ -158,17 +159,17 @@ INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixel, const int3
   memcpy(tile->out + pixel * tile->stride, &bits, tile->channels > 32 ? 8 : 4);
 }
 
-INLINE void convolve(const bnn_bconv2d_tile *shared, size_t pixels,
+INLINE void convolve(const bnn_bconv2d_tile *shared, size_t all,
                      void finish(const bnn_bconv2d_tile *, size_t, const int32_t *)) {
   const bnn_bconv2d_tile own = *shared, *tile = &own; /* which no output can change */
-  for (size_t first = 0; first < pixels; first += PIXELS) {
-    const size_t count = pixels - first < PIXELS ? pixels - first : PIXELS;
-    const uint32_t *const *taps[PIXELS];
+  for (size_t first = 0; first < all; first += PIXELS) {
+    const size_t count = all - first < PIXELS ? all - first : PIXELS;
+    const uint32_t *pixels[PIXELS];
     sums_of_pixels sums;
     /* The last pixel stands in for those that a short tile lacks. */
     for (size_t p = 0; p < PIXELS; p++)
-      taps[p] = tile->taps + (first + (p < count ? p : count - 1)) * tile->tap_count;
-    count_different(tile, taps, sums);
+      pixels[p] = tile->pixels[first + (p < count ? p : count - 1)];
+    count_different(tile, pixels, sums);
     for (size_t p = 0; p < count; p++) finish(tile, first + p, sums[p]);
   }
 }

@@ -5,9 +5,9 @@
  * void bnn_bconv2d_count_32_avx2(const bnn_count *work);
  *
  * count 5 pixels × 64 channels, or the first 32 of them. A bnn_count holds, 8 bytes each: */
-#define TAPS 0 /* 5 arrays of pointers to pixels' half bytes */
-#define TAP_COUNT 40
-#define FIRST 48 /* bytes from there on to the first half byte */
+#define PIXELS 0 /* 5 pointers to half bytes, of the first tap */
+#define TAPS 40  /* how many words of memory further each tap begins */
+#define TAP_COUNT 48
 #define WORDS 56 /* of 4 bytes, in each tap */
 #define WEIGHTS 64
 #define ROWS 72 /* [16][16] bytes */
@@ -79,11 +79,10 @@
   .endif
 .endm
 
-/* Points to a pixel's half bytes of the tap rcx. */
+/* Points to a pixel's half bytes of the tap that begins rax words further. */
 .macro next_pixel pixel, nibbles
-  mov TAPS+8*\pixel(%rdi), %\nibbles
-  mov (%\nibbles,%rcx,8), %\nibbles
-  add %rax, %\nibbles
+  mov PIXELS+8*\pixel(%rdi), %\nibbles
+  lea (%\nibbles,%rax,4), %\nibbles
 .endm
 
 .macro count name, halves
@@ -109,7 +108,8 @@
   xor %ecx, %ecx /* the tap */
   mov $WORDS_IN_BYTES, %ebp
 1: /* the next tap */
-  mov FIRST(%rdi), %rax
+  mov TAPS(%rdi), %rax
+  mov (%rax,%rcx,8), %rax
   next_pixel 0, r8
   next_pixel 1, r9
   next_pixel 2, r10

@@ -11,13 +11,13 @@ enum { PIXELS = 7 };
 typedef __m512i sums_u32x16[PIXELS][2];
 
 static inline void count_different(const bnn_bconv2d_tile *tile,
-                                   const uint32_t *const *taps[PIXELS], sums_u32x16 result) {
+                                   const uint32_t *const pixels[PIXELS], sums_u32x16 result) {
   const uint32_t *weights = tile->weights;
   sums_u32x16 sums; /* Of its own: clang 14 writes the caller's to memory at every word. */
   for (int p = 0; p < PIXELS; p++) sums[p][0] = sums[p][1] = _mm512_setzero_si512();
   for (size_t t = 0; t < tile->tap_count; t++) {
     const uint32_t *words[PIXELS];
-    for (int p = 0; p < PIXELS; p++) words[p] = taps[p][t] + tile->first_word;
+    for (int p = 0; p < PIXELS; p++) words[p] = pixels[p] + tile->taps[t];
     for (size_t j = 0; j < tile->words; j++, weights += BNN_WORDS_TILE) {
       __m512i first = _mm512_load_si512(weights);
       __m512i second = _mm512_load_si512(weights + 16);
@@ -55,8 +55,7 @@ static inline uint32_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_
   size_t count = tile->channels - channel;
   __mmask16 exists = (__mmask16)(count < 16 ? (1u << count) - 1 : 0xffff);
   __m512i correction = _mm512_setzero_si512();
-  if (tile->corrections)
-    correction = _mm512_loadu_si512(tile->corrections[pixel] + tile->first_correction + channel);
+  if (tile->corrections) correction = _mm512_loadu_si512(tile->corrections[pixel] + channel);
   if (type == BNN_packed) {
     __m512i sum = _mm512_add_epi32(different, correction);
     __m512i threshold = _mm512_load_si512(tile->threshold + channel);
@@ -78,15 +77,15 @@ static inline uint32_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_
   return 0;
 }
 
-static inline void convolve(const bnn_bconv2d_tile *tile, size_t pixels, bnn_type type) {
-  for (size_t first = 0; first < pixels; first += PIXELS) {
-    const size_t count = pixels - first < PIXELS ? pixels - first : PIXELS;
-    const uint32_t *const *taps[PIXELS];
+static inline void convolve(const bnn_bconv2d_tile *tile, size_t all, bnn_type type) {
+  for (size_t first = 0; first < all; first += PIXELS) {
+    const size_t count = all - first < PIXELS ? all - first : PIXELS;
+    const uint32_t *pixels[PIXELS];
     sums_u32x16 sums;
     /* The last pixel stands in for those that a short tile lacks. */
     for (size_t p = 0; p < PIXELS; p++)
-      taps[p] = tile->taps + (first + (p < count ? p : count - 1)) * tile->tap_count;
-    count_different(tile, taps, sums);
+      pixels[p] = tile->pixels[first + (p < count ? p : count - 1)];
+    count_different(tile, pixels, sums);
     for (size_t p = 0; p < count; p++) {
       uint32_t bits = finish(tile, type, first + p, 0, sums[p][0]);
       if (tile->channels > 16) bits |= finish(tile, type, first + p, 16, sums[p][1]);
