@@ -32,13 +32,13 @@ RUN = """
 """
 
 
-def stacked(layers, channels=512, kernel=3):
-    """Convolutions one behind another, with weights of their own."""
+def stacked(layers, channels=512, kernel=3, first=0):
+    """Convolutions one behind another, each with weights of its own: equal ones are held once."""
     shape, words = (1, 4, 4, channels // 32), (channels, kernel, kernel, channels // 32)
     tensors = [(INT32, shape, None), (INT32, (channels,), np.zeros(channels, np.int32))]
     operators = []
     for layer in range(layers):
-        tensors.append((INT32, words, np.full(words, layer, np.int32)))
+        tensors.append((INT32, words, np.full(words, first + layer, np.int32)))
         tensors.append((INT32, shape, None))
         before = 2 * layer + 1 if layer else 0
         inputs = (before, 2 * layer + 2, -1, -1, 1)
@@ -66,6 +66,7 @@ def diamond(size):
 FILES = {
     "small": stacked(1, 32, 1),
     "medium": stacked(1),
+    **{f"medium{i}": stacked(1, first=i) for i in range(6)},
     "weights": stacked(6),
     "buffer": diamond(88),
 }
@@ -146,25 +147,24 @@ def test_after_an_error_other_files_run(folder):
 
 def test_the_limit_is_that_of_all_files_together_and_freed_memory_counts_back(folder):
     code = """
-        held = []
-        try:
-            while True:
-                held.append(run("medium"))
-        except kb.errors.InputError as refused:
-            print(refused)
-        count = len(held)
-        for _ in range(20):
-            del held[0]
-            held.append(run("medium"))
-        error("medium")
-        held.clear()
-        held = [run("medium") for _ in range(count)]
-        print(count)
+        def hold_all():
+            held = []
+            try:
+                for i in range(6):
+                    held.append(run(f"medium{i}"))
+            except kb.errors.InputError as refused:
+                print(refused)
+            print(len(held))
+
+        for _ in range(5):
+            hold_all()
     """
-    first, second, count = lines(folder, "1", code)
-    assert "1 in use, limit 1; raise KERAS_BNN_MEMORY_LIMIT" in first
-    assert "1 in use, limit 1; raise KERAS_BNN_MEMORY_LIMIT" in second
-    assert int(count) > 1
+    got = lines(folder, "1", code)
+    errors, counts = got[::2], got[1::2]
+    assert len(counts) == 5
+    assert all("1 in use, limit 1; raise KERAS_BNN_MEMORY_LIMIT" in line for line in errors)
+    assert len(set(counts)) == 1
+    assert 1 < int(counts[0]) < 4
 
 
 def test_results_are_those_without_a_limit(monkeypatch):
