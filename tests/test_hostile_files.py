@@ -75,6 +75,12 @@ def test_floats_where_there_is_room_for_bytes(operator):
     assert says in refusal(data)
 
 
+@pytest.mark.parametrize("types", [(BYTES, ROW), (ROW, BYTES), (BYTES, BYTES)])
+def test_bytes_where_an_operator_takes_all_for_floats(types):
+    data = hand_made(types, [("FAKE_QUANT", (0,), (1,), None)])
+    assert "FAKE_QUANT, has int8, expected float32" in refusal(data)
+
+
 def test_more_sizes_than_there_are_axes():
     """XNNPACK wrote them over its stack."""
     sizes = (INT32, (33,), np.ones(33, np.int32))

@@ -63,6 +63,8 @@ _SAME_TYPE = {
 }
 # Float if and only if their input is.
 _FLOAT_OF_FLOAT = {"LOGISTIC", "LOG_SOFTMAX", "SOFTMAX", "TANH"}
+# Float alone, though LiteRT takes any type for it, and four bytes for each number.
+_FLOAT = {"FAKE_QUANT"}
 # LiteRT may unpack these on the way.
 _UNPACKED = {"int4", "uint4", "int2"}
 # XNNPACK has room for so many, whatever the rank of the output.
@@ -147,6 +149,11 @@ def _check_present(operator: Operator) -> None:
 
 
 def _check_types(operator: Operator, tensors: list[Tensor]) -> None:
+    if operator.name in _FLOAT:
+        for index in (*operator.inputs, *operator.outputs):
+            if tensors[index].type != "float32":
+                raise _damaged(f"{_name(operator)} has {tensors[index].type}, expected float32")
+        return
     place = 0 if operator.name in _FLOAT_OF_FLOAT else _SAME_TYPE.get(operator.name)
     if place is None or len(operator.inputs) <= place:
         return
