@@ -168,6 +168,28 @@ static void add_bconv2d(fuzz_graph *graph, fuzz_bytes *bytes) {
   set_options(add_node(graph, "LceBconv2d", INPUTS, inputs, output), &options, bytes);
 }
 
+/* Gives a constant so many bytes, and no more memory than that. */
+static void resize_constant(TfLiteTensor *tensor, size_t bytes) {
+  tensor->data.raw = realloc(tensor->data.raw, bytes ? bytes : 1);
+  if (bytes > tensor->bytes)
+    memset((char *)tensor->data.raw + tensor->bytes, 0, bytes - tensor->bytes);
+  tensor->bytes = bytes;
+}
+
+/* A constant gets as many bytes as its new shape says. */
+static void damage_dims(TfLiteTensor *tensor, fuzz_bytes *bytes) {
+  size_t size = sizeof(int32_t);
+  uint8_t place = fuzz_byte(bytes);
+  int32_t *dim = &tensor->dims->data[place % tensor->dims->size];
+  *dim = place < 128 ? fuzz_wild(bytes) : (int32_t)((uint32_t)*dim + fuzz_byte(bytes) % 5 - 2);
+  if (tensor->allocation_type != kTfLiteMmapRo || !tensor->data.raw) return;
+  for (int i = 0; i < tensor->dims->size; i++)
+    if (tensor->dims->data[i] < 0 ||
+        __builtin_mul_overflow(size, (size_t)tensor->dims->data[i], &size) || size > 1 << 16)
+      return;
+  resize_constant(tensor, size);
+}
+
 static void damage_tensor(TfLiteTensor *tensor, fuzz_bytes *bytes) {
   static const float scales[] = {0, -1, 1e-45f, 3e38f, 1e-20f};
   int rank = tensor->dims ? tensor->dims->size : 0;
@@ -176,7 +198,10 @@ static void damage_tensor(TfLiteTensor *tensor, fuzz_bytes *bytes) {
     case 1: tensor->params.zero_point = fuzz_wild(bytes); break;
     case 2: tensor->params.scale = scales[fuzz_below(bytes, 5)]; break;
     case 3: tensor->params.scale = __builtin_nanf(""); break;
-    case 4: tensor->bytes = (size_t)fuzz_byte(bytes) % (tensor->bytes + 1); break;
+    case 4:
+      if (tensor->allocation_type == kTfLiteMmapRo && tensor->data.raw)
+        resize_constant(tensor, tensor->bytes - fuzz_byte(bytes) % (tensor->bytes + 1));
+      break;
     case 5:
       tensor->name = fuzz_byte(bytes) & 1 ? NULL
                                           : "a name so long that it has to be cut, "
@@ -186,6 +211,7 @@ static void damage_tensor(TfLiteTensor *tensor, fuzz_bytes *bytes) {
       /* A constant whose bytes are missing, or one that is none. */
       free(tensor->data.raw);
       tensor->data.raw = NULL;
+      tensor->bytes = 0;
       tensor->allocation_type = kTfLiteMmapRo - tensor->allocation_type;
       break;
     case 7:
@@ -200,7 +226,7 @@ static void damage_tensor(TfLiteTensor *tensor, fuzz_bytes *bytes) {
       break;
     }
     default:
-      if (rank) tensor->dims->data[fuzz_below(bytes, rank)] = fuzz_wild(bytes);
+      if (rank) damage_dims(tensor, bytes);
   }
 }
 
