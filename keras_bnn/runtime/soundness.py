@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 
 from keras_bnn.errors import InputError
+from keras_bnn.runtime import quantization
 from keras_bnn.tflite._names import printable
 from keras_bnn.tflite.graph import Graph, Operator, Tensor
 from keras_bnn.tflite.memory import bytes_of
@@ -21,7 +22,7 @@ _FIRST_OPTIONAL = {
     "CONV_2D": 2,
     "CONV_3D": 2,
     "CONV_3D_TRANSPOSE": 3,
-    "DEPTHWISE_CONV_2D": 2,
+    "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 2,
     "LSTM": 1,
     "SVDF": 4,
@@ -31,6 +32,7 @@ _FIRST_OPTIONAL = {
 # How many inputs and outputs those operators take that read them before they count them.
 _COUNTS = {
     "BATCH_MATMUL": (2, 1),
+    "DEPTHWISE_CONV_2D": (3, 1),
     "READ_VARIABLE": (1, 1),
     "SIGN": (1, 1),
     "SLICE": (3, 1),
@@ -94,6 +96,8 @@ def check(graph: Graph) -> None:
                 _check_present(operator)
                 _check_types(operator, tensors)
                 _check_new_shape(operator, tensors)
+                if wrong := quantization.fault(each, operator, tensors):
+                    raise _damaged(f"{_name(operator)} {wrong}")
 
 
 def _check_constant(graph: Graph, tensor: Tensor) -> None:

@@ -190,6 +190,12 @@ class Graph:
         """Whether a constant is stored in a sparse form, in fewer bytes than its shape says."""
         return self._raw(index).sparsity is not None
 
+    def scales(self, index: int) -> tuple[float, ...]:
+        """Returns the scales by which a tensor is quantized: one, or one a channel, or none."""
+        found = self._raw(index).quantization
+        values = None if found is None else found.scale
+        return () if values is None else tuple(float(value) for value in values)
+
     def producer(self, tensor: int) -> Operator | None:
         """Returns the operator that writes a tensor; None for inputs and constants."""
         return self._producers.get(tensor)
