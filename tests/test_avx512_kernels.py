@@ -58,7 +58,7 @@ def copy(tmp_path_factory):
     assert platform.machine() == "x86_64"
     folder = copied(tmp_path_factory.mktemp("copy"))
     (folder / "objects").mkdir()
-    for source in folder.rglob("export/**/*.c"):
+    for source in [*folder.rglob("export/**/*.c"), *folder.rglob("export/**/*.S")]:
         compile_file(folder, source)
     return folder
 

@@ -9,6 +9,9 @@ from commands import Ran
 
 import keras_bnn as kb
 from keras_bnn.errors import InputError
+from keras_bnn.runtime import native
+from keras_bnn.tflite.file import read
+from keras_bnn.tflite.graph import Graph
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,40 @@ def test_every_engine_takes_its_turn(files):
     assert result.processor in str(result)
     assert "not pinned" in str(result)
     assert json.loads(json.dumps(result.to_dict()))["versions"]["numpy"] == np.__version__
+
+
+def test_a_profile_is_of_every_operator_once(files):
+    result = kb.runtime.benchmark([files[0]], threads=[1, 2], batch=3, seconds=0.01, profiled=True)
+    operators = Graph(read(files[0])).operators
+    assert [profile.threads for profile in result.profiles] == [1, 2]
+    for profile in result.profiles:
+        seen = [number for step in profile.steps for number in step.operators]
+        assert seen == list(range(len(operators)))
+        for step in profile.steps:
+            assert step.milliseconds > 0
+            names = dict.fromkeys(operators[number].name for number in step.operators)
+            assert step.names == (", ".join(names) or "(LiteRT)")
+            assert step.is_1bit == step.names.startswith("Lce")
+            assert (step.gmacs is not None) == (step.names == "LceBconv2d")
+        assert profile.runs >= 3
+        assert str(profile) in str(result)
+    assert json.loads(json.dumps(result.to_dict()))["profiles"][0]["batch"] == 3
+
+
+def test_what_cannot_be_profiled_is_said(files):
+    result = kb.runtime.benchmark(files[1:], seconds=0.01, profiled=True)
+    assert result.profiles == []
+    assert "float.tflite has no 1-bit operators, so there is nothing to profile." in str(result)
+
+
+def test_one_profile_at_a_time():
+    second = native.event_log(1)
+    with native.event_log(1) as events, pytest.raises(InputError, match="taken already"):
+        second.__enter__()
+    assert events == []
+    with native.event_log(1) as events:
+        pass
+    assert events == []
 
 
 def test_timing_by_hand(monkeypatch):

@@ -173,3 +173,20 @@ def test_results_are_those_without_a_limit(monkeypatch):
     expected = kb.runtime.Interpreter(data).predict(words)
     monkeypatch.setenv("KERAS_BNN_MEMORY_LIMIT", "4")
     np.testing.assert_array_equal(kb.runtime.Interpreter(data).predict(words), expected)
+
+
+def test_interpreters_of_one_file_hold_its_weights_once(folder):
+    """Twenty times 0.28 MiB are more than the limit; six other files' are, too."""
+    code = """
+        kept = [run("medium") for _ in range(20)]
+        print("twenty")
+        try:
+            kept += [run(f"medium{i}") for i in range(6)]
+        except kb.errors.InputError:
+            print("not six")
+        del kept[1:]
+        kept[0].predict(np.zeros(SHAPES["medium"], np.int32))
+        kept += [run("medium1"), run("medium2")]
+        print("two")
+    """
+    assert lines(folder, "1", code) == ["twenty", "not six", "two"]

@@ -127,6 +127,21 @@ def test_the_largest_counts_do_not_overflow(isa):
 
 
 @pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize(("taps", "words"), [(3, 1000), (2, 2047), (2, 2048), (5, 700)])
+def test_more_words_than_sums_of_16_bits_hold(isa, taps, words):
+    seed = taps * words
+    rng = np.random.default_rng(seed)
+    image = rng.integers(-(2**31), 2**31, (1, 1, taps + 6, words), np.int32)
+    filters = np.concatenate(
+        [~image[:, :, 2 : 2 + taps], rng.integers(-(2**31), 2**31, (40, 1, taps, words), np.int32)]
+    )
+    options = {"channels_in": 32 * words}
+    expected = reference.bconv2d(image, filters, **options)
+    assert expected[0, 0, 2, 0] == -32 * words * taps
+    equal(native_kernels.bconv2d(image, filters, isa=isa, **options), expected)
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
 def test_one_convolution_follows_its_inputs(isa):
     """Other addresses, other shapes, up and down, batches past those that the table holds."""
     rng = np.random.default_rng(3)
