@@ -84,6 +84,7 @@ def check(graph: Graph) -> None:
         InputError: If LiteRT would crash.
     """
     graphs = graph.with_others()
+    _check_ports(graph)
     _check_calls(graphs)
     for each in graphs:
         tensors = each.tensors()
@@ -98,6 +99,16 @@ def check(graph: Graph) -> None:
                 _check_new_shape(operator, tensors)
                 if wrong := quantization.fault(each, operator, tensors):
                     raise _damaged(f"{_name(operator)} {wrong}")
+
+
+def _check_ports(graph: Graph) -> None:
+    for port in (*graph.inputs, *graph.outputs):
+        tensor = graph.tensor(port.tensor)
+        if tensor.type in ("resource", "variant"):
+            raise _damaged(
+                f"Tensor {tensor.index}, which the model takes or returns, is of type "
+                f"{tensor.type}, expected numbers"
+            )
 
 
 def _check_constant(graph: Graph, tensor: Tensor) -> None:
