@@ -127,21 +127,21 @@ def _train(name: str, digits: data.Dataset, progress: Callable):
 
 
 def _compare(folder: Path, digits, layers: list[export.LayerFate]) -> tuple[Side, Side]:
-    image = digits.test.images[:1]
-    binary = runtime.Interpreter(folder / "model.tflite")
-    twin = runtime.Interpreter(folder / "float.tflite")
-    timings = runtime.time_side_by_side(
-        {"binary": lambda: binary.predict(image), "float": lambda: twin.predict(image)}
-    )
+    paths = [folder / "model.tflite", folder / "float.tflite"]
+    measurements = runtime.benchmark(paths).measurements
+    # Of a file's engines the first is what its interpreter chooses, too.
+    timings = {found.file: found.timing for found in reversed(measurements)}
     weights = sum(math.prod(fate.kernel_shape) for fate in layers)
     kernel_bytes = sum(fate.bytes for fate in layers)
-    return (
-        _side(folder / "model.tflite", binary, digits.test, kernel_bytes, timings["binary"]),
-        _side(folder / "float.tflite", twin, digits.test, 4 * weights, timings["float"]),
+    binary, twin = (
+        _side(path, digits.test, size, timings[str(path)])
+        for path, size in zip(paths, (kernel_bytes, 4 * weights), strict=True)
     )
+    return binary, twin
 
 
-def _side(path: Path, interpreter, test, kernel_bytes: int, timing: runtime.Timing) -> Side:
+def _side(path: Path, test, kernel_bytes: int, timing: runtime.Timing) -> Side:
+    interpreter = runtime.Interpreter(path)
     return Side(
         accuracy=_accuracy(interpreter, test),
         bytes=path.stat().st_size,

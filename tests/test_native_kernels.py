@@ -142,6 +142,33 @@ def test_more_words_than_sums_of_16_bits_hold(isa, taps, words):
 
 
 @pytest.mark.parametrize("isa", AVAILABLE)
+def test_int8_outputs_just_below_and_at_halves(isa):
+    halves = np.arange(-128, 128, dtype=np.float32) + np.float32(0.5)
+    beside = [np.nextafter(halves, np.float32(limit)) for limit in (-999, 999)]
+    multiplier = np.concatenate([halves, *beside])
+    filters = bits.pack(np.ones((len(multiplier), 1, 1, 1), np.float32))
+    options = {"channels_in": 1, "multiplier": multiplier, "scale": 1.0}
+    image = bits.pack(np.ones((1, 1, 7, 1), np.float32))
+    got = native_kernels.bconv2d(image, filters, isa=isa, **options)
+    equal(got, reference.bconv2d(image, filters, **options))
+    exact = multiplier.astype(np.float64)
+    away = np.copysign(np.floor(np.abs(exact) + 0.5), exact)
+    equal(got[0, 0, 0], np.clip(away, -128, 127).astype(np.int8))
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+def test_convolutions_of_one_size_keep_their_own_weights(isa):
+    rng = np.random.default_rng(4)
+    words = bits.pack(rng.choice(np.float32([-1, 1]), (1, 3, 3, 64)))
+    filters = [bits.pack(rng.choice(np.float32([-1, 1]), (33, 1, 1, 64))) for _ in range(4)]
+    filters[2] = filters[0]
+    convs = [Bconv2d(each, channels_in=64, isa=isa) for each in filters]
+    del convs[0]
+    for conv, each in zip(convs, filters[1:], strict=True):
+        equal(conv(words), reference.bconv2d(words, each, channels_in=64))
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
 def test_one_convolution_follows_its_inputs(isa):
     """Other addresses, other shapes, up and down, batches past those that the table holds."""
     rng = np.random.default_rng(3)
