@@ -23,7 +23,7 @@ MUTATIONS = [
     ("kernels/bconv2d/x86_avx2_count.S", "WORDS_IN_BYTES 7 /*", "WORDS_IN_BYTES 8 /*"),
     ("kernels/bconv2d/x86_avx2_count.S", "next_pixel 4, r12", "next_pixel 3, r12"),
     ("kernels/bconv2d/x86_avx2.c", "MOST_WORDS = 2047", "MOST_WORDS = 2049"),
-    ("kernels/bconv2d/x86_avx2.c", "(uint8_t *)pixels[p] + j * NIBBLES", "(uint8_t *)pixels[p]"),
+    ("kernels/bconv2d/x86_avx2.c", "pixels[p] + j * NIBBLES", "pixels[p]"),
     ("kernels/bconv2d/x86_avx2.c", "if (count >= 8) {", "if (count >= 7) {"),
     ("kernels/bconv2d/x86_avx2.c", "0x1.fffffep-2f", "0.5f"),
     ("kernels/bconv2d/x86_avx2.c", "left >= 32", "left >= 31"),

@@ -42,11 +42,15 @@ static void find_pixels(const bnn_bconv2d *conv, size_t first, size_t count, siz
   const bnn_padded *padded = &conv->padded;
   size_t width = (size_t)padded->columns.outputs, height = (size_t)padded->rows.outputs;
   size_t image = first / padded->pixels, y = first % padded->pixels / width, x = first % width;
-  for (size_t p = 0; p < count; p++) {
-    block->pixels[p] = bnn_padded_window(padded, image, y, x) + group_word;
+  size_t step = (size_t)padded->columns.stride * padded->pixel_words;
+  const uint32_t *window = bnn_padded_window(padded, image, y, x) + group_word;
+  for (size_t p = 0; p < count; p++, window += step) {
+    block->pixels[p] = window;
     if (conv->borders.sums) block->corrections[p] = bnn_borders_at(&conv->borders, y, x) + channel;
-    if (++x == width) x = 0, y++;
-    if (y == height) y = 0, image++;
+    if (++x < width) continue;
+    x = 0;
+    if (++y == height) y = 0, image++;
+    window = bnn_padded_window(padded, image, y, x) + group_word - step;
   }
 }
 
@@ -59,7 +63,7 @@ static void run_tile(const struct job *job, size_t index_of_block, size_t index)
   size_t group = index / weights->group_tiles, lane = index % weights->group_tiles * width;
   size_t channel = group * weights->group_channels + lane, rest = weights->group_channels - lane;
   static const size_t sizes[] = {[BNN_float32] = sizeof(float), [BNN_int8] = 1};
-  struct block block = {0};
+  struct block block;
   block.tile = (bnn_bconv2d_tile){
       .pixels = block.pixels,
       .taps = conv->padded.taps,

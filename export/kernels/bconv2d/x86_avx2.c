@@ -16,6 +16,7 @@
 
 enum {
   PIXELS = 5,
+  EIGHTS = BNN_NIBBLES_TILE / 8,
   NIBBLES = 8,       /* of a word */
   MOST_WORDS = 2047, /* 2047 words · 32 bits = 65,504 ≤ 65,535 */
 };
@@ -31,7 +32,11 @@ typedef struct {
 void bnn_bconv2d_count_64_avx2(const bnn_count *work);
 void bnn_bconv2d_count_32_avx2(const bnn_count *work);
 
-typedef int32_t sums_of_pixels[PIXELS][BNN_NIBBLES_TILE];
+/* Counts of different signs. Of 32 channels `shorts` holds 0–7, 16–23, 8–15 and 24–31. */
+typedef struct {
+  uint16_t shorts[PIXELS][2][2][16] __attribute__((aligned(32)));
+  int32_t more[PIXELS][BNN_NIBBLES_TILE]; /* what 16 bits would not hold, if there is any */
+} counts;
 
 /* Row a, column b: popcount(a ^ b). */
 #define ROW(a)                                                                                    \
@@ -43,42 +48,51 @@ static const uint8_t different_bits[256] __attribute__((aligned(64))) = {
     ROW(0), ROW(1), ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
     ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15)};
 
-static inline void add_i32x8(__m128i shorts, int32_t *sums, bool first) {
-  __m256i sum = _mm256_cvtepu16_epi32(shorts);
-  if (!first) sum = _mm256_add_epi32(sum, _mm256_loadu_si256((const __m256i *)sums));
-  _mm256_storeu_si256((__m256i *)sums, sum);
+static inline __m256i i32x8_at(const int32_t *x) { return _mm256_loadu_si256((const __m256i *)x); }
+
+/* Of channels half·32 + eighth·8 and the next 7; `more` is NULL if there is none. */
+INLINE __m256i different_i32x8(const uint16_t shorts[2][2][16], const int32_t *more, size_t half,
+                               size_t eighth) {
+  const __m128i *eight = (const __m128i *)&shorts[half][eighth % 2][eighth / 2 * 8];
+  __m256i different = _mm256_cvtepu16_epi32(_mm_load_si128(eight));
+  return more ? _mm256_add_epi32(different, i32x8_at(more + half * 32 + eighth * 8)) : different;
 }
 
-/* Of 32 channels, shorts[0] holds 0–7 and 16–23, shorts[1] the others. */
-static inline void add_shorts(uint16_t shorts[2][16], int32_t *sums, bool first) {
-  for (int i = 0; i < 2; i++) {
-    __m256i sum = _mm256_load_si256((const __m256i *)shorts[i]);
-    add_i32x8(_mm256_castsi256_si128(sum), sums + 8 * i, first);
-    add_i32x8(_mm256_extracti128_si256(sum, 1), sums + 16 + 8 * i, first);
-  }
+/* Moves what is in `shorts` to `more`, where something may be already. */
+static void make_room(counts *counts, bool has_more) {
+  for (size_t p = 0; p < PIXELS; p++)
+    for (size_t i = 0; i < EIGHTS; i++) {
+      const int32_t *more = has_more ? counts->more[p] : NULL;
+      _mm256_storeu_si256((__m256i *)(counts->more[p] + i * 8),
+                          different_i32x8(counts->shorts[p], more, i / 4, i % 4));
+    }
 }
 
-/* Counts all words of taps, so many at once as 16 bits hold. */
-static inline void count_different(const bnn_bconv2d_tile *tile,
-                                   const uint32_t *const pixels[PIXELS], sums_of_pixels sums) {
-  uint16_t shorts[PIXELS][2][2][16] __attribute__((aligned(32)));
-  const size_t halves = tile->channels > 32 ? 2 : 1, words = tile->words;
+/* Counts all words of taps, so many at once as 16 bits hold; whether there is more than those. */
+static inline bool count_different(const bnn_bconv2d_tile *tile,
+                                   const uint32_t *const pixels[PIXELS], counts *counts) {
+  const size_t words = tile->words;
   const size_t together = words < MOST_WORDS ? MOST_WORDS / words : 1; /* taps */
-  bnn_count work = {.weights = tile->weights, .rows = different_bits, .sums = shorts};
+  bnn_count work = {.weights = tile->weights, .rows = different_bits, .sums = counts->shorts};
+  bool has_more = false;
   for (size_t t = 0; t < tile->tap_count; t += together)
     for (size_t j = 0; j < words; j += MOST_WORDS) {
+      if (t || j) {
+        make_room(counts, has_more);
+        has_more = true;
+      }
       for (int p = 0; p < PIXELS; p++) work.pixels[p] = (const uint8_t *)pixels[p] + j * NIBBLES;
       work.taps = tile->taps + t;
       work.tap_count = tile->tap_count - t < together ? tile->tap_count - t : together;
       work.words = words - j < MOST_WORDS ? words - j : MOST_WORDS;
-      (halves == 2 ? bnn_bconv2d_count_64_avx2 : bnn_bconv2d_count_32_avx2)(&work);
+      if (tile->channels > 32)
+        bnn_bconv2d_count_64_avx2(&work);
+      else
+        bnn_bconv2d_count_32_avx2(&work);
       work.weights += work.tap_count * work.words * sizeof(uint32_t) * BNN_NIBBLES_TILE;
-      for (int p = 0; p < PIXELS; p++)
-        for (size_t i = 0; i < halves; i++) add_shorts(shorts[p][i], sums[p] + i * 32, !t && !j);
     }
+  return has_more;
 }
-
-static inline __m256i i32x8_at(const int32_t *x) { return _mm256_loadu_si256((const __m256i *)x); }
 
 INLINE __m256i correction_i32x8(const bnn_bconv2d_tile *tile, size_t pixel, size_t channel) {
   if (!tile->corrections) return _mm256_setzero_si256();
@@ -105,12 +119,17 @@ static inline void store_f32x8(char *out, __m256 x, size_t count) {
   _mm256_maskstore_ps((float *)out, exists, x);
 }
 
-INLINE void finish_float32(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
+INLINE void finish_float32(const bnn_bconv2d_tile *tile, size_t pixel,
+                           const uint16_t shorts[2][2][16], const int32_t *more) {
   const __m256i zero = _mm256_setzero_si256();
   char *out = tile->out + pixel * tile->stride;
-  for (size_t c = 0; c < tile->channels; c += 8) {
+#pragma GCC unroll 8
+  for (size_t i = 0; i < EIGHTS; i++) {
+    const size_t c = i * 8;
+    if (c >= tile->channels) return;
+    __m256i different = different_i32x8(shorts, more, i / 4, i % 4);
     __m256i correction = correction_i32x8(tile, pixel, c);
-    __m256 x = result_f32x8(tile, c, i32x8_at(sums + c), tile->late ? zero : correction);
+    __m256 x = result_f32x8(tile, c, different, tile->late ? zero : correction);
     if (tile->corrections && tile->late)
       x = _mm256_add_ps(
           x, _mm256_mul_ps(_mm256_cvtepi32_ps(correction), _mm256_load_ps(tile->factor + c)));
@@ -127,14 +146,18 @@ static inline __m256i rounded_i32x8(__m256 x) {
   return _mm256_cvttps_epi32(_mm256_add_ps(x, _mm256_or_ps(_mm256_and_ps(x, sign), below_half)));
 }
 
-INLINE void finish_int8(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
+INLINE void finish_int8(const bnn_bconv2d_tile *tile, size_t pixel, const uint16_t shorts[2][2][16],
+                        const int32_t *more) {
   char *out = tile->out + pixel * tile->stride;
-  for (size_t c = 0; c < tile->channels; c += 32) {
+#pragma GCC unroll 2
+  for (size_t half = 0; half < 2; half++) {
+    const size_t c = half * 32;
+    if (c >= tile->channels) return;
     __m256i x[4];
     for (size_t i = 0; i < 4; i++) {
-      size_t at = c + i * 8;
-      __m256i correction = correction_i32x8(tile, pixel, at);
-      x[i] = rounded_i32x8(result_f32x8(tile, at, i32x8_at(sums + at), correction));
+      __m256i different = different_i32x8(shorts, more, half, i);
+      __m256i correction = correction_i32x8(tile, pixel, c + i * 8);
+      x[i] = rounded_i32x8(result_f32x8(tile, c + i * 8, different, correction));
     }
     /* Packing works within 128 bits: 4 channels of each of x lie behind one another, twice. */
     __m256i bytes =
@@ -148,10 +171,15 @@ INLINE void finish_int8(const bnn_bconv2d_tile *tile, size_t pixel, const int32_
   }
 }
 
-INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixel, const int32_t *sums) {
+INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixel,
+                          const uint16_t shorts[2][2][16], const int32_t *more) {
   uint64_t bits = 0;
-  for (size_t c = 0; c < tile->channels; c += 8) {
-    __m256i sum = _mm256_add_epi32(i32x8_at(sums + c), correction_i32x8(tile, pixel, c));
+#pragma GCC unroll 8
+  for (size_t i = 0; i < EIGHTS; i++) {
+    const size_t c = i * 8;
+    if (c >= tile->channels) break;
+    __m256i sum = _mm256_add_epi32(different_i32x8(shorts, more, i / 4, i % 4),
+                                   correction_i32x8(tile, pixel, c));
     __m256i exceeds = _mm256_cmpgt_epi32(sum, i32x8_at(tile->threshold + c));
     bits |= (uint64_t)_mm256_movemask_ps(_mm256_castsi256_ps(exceeds)) << c;
   }
@@ -160,17 +188,19 @@ INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixel, const int3
 }
 
 INLINE void convolve(const bnn_bconv2d_tile *shared, size_t all,
-                     void finish(const bnn_bconv2d_tile *, size_t, const int32_t *)) {
+                     void finish(const bnn_bconv2d_tile *, size_t, const uint16_t[2][2][16],
+                                 const int32_t *)) {
   const bnn_bconv2d_tile own = *shared, *tile = &own; /* which no output can change */
   for (size_t first = 0; first < all; first += PIXELS) {
     const size_t count = all - first < PIXELS ? all - first : PIXELS;
     const uint32_t *pixels[PIXELS];
-    sums_of_pixels sums;
+    counts counts;
     /* The last pixel stands in for those that a short tile lacks. */
     for (size_t p = 0; p < PIXELS; p++)
       pixels[p] = tile->pixels[first + (p < count ? p : count - 1)];
-    count_different(tile, pixels, sums);
-    for (size_t p = 0; p < count; p++) finish(tile, first + p, sums[p]);
+    bool has_more = count_different(tile, pixels, &counts);
+    for (size_t p = 0; p < count; p++)
+      finish(tile, first + p, counts.shorts[p], has_more ? counts.more[p] : NULL);
   }
 }
 
