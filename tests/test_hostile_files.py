@@ -104,6 +104,18 @@ def test_models_that_return_no_numbers(kind):
     assert f"Tensor 1, which the model takes or returns, is of type {kind.lower()}" in refusal(data)
 
 
+def test_tensors_without_a_shape():
+    """The schema allows that; it broke what opens the batch."""
+
+    def unshaped(graph, model):
+        for tensor in graph.tensors:
+            if tensor.buffer in (graph.tensors[graph.outputs[0]].buffer, 0):
+                tensor.shape = tensor.shapeSignature = None
+
+    for name in ("network", "two_inputs"):
+        assert refusal(changed(name, unshaped))
+
+
 def test_constants_that_are_too_short():
     def cut(graph, model):
         kernel = graph.tensors[graph.operators[0].inputs[1]]

@@ -51,12 +51,13 @@ def _open_reshapes(model: Model) -> None:
             continue
         data = model.buffers[graph.tensors[operator.inputs[1]].buffer].data
         output = graph.tensors[operator.outputs[0]]
-        if data is None or len(data) != 4 * len(output.shape) or not len(data):
+        sizes = _sizes(output)
+        if data is None or len(data) != 4 * len(sizes) or not len(data):
             continue
         shape = np.frombuffer(bytes(data), np.int32).copy()
-        if shape[0] == -1 or (np.asarray(output.shape)[1:] == 0).any():
+        if shape[0] == -1 or 0 in sizes[1:]:
             continue
-        shape[1:] = output.shape[1:]
+        shape[1:] = sizes[1:]
         shape[0] = -1
         target = _add_constant(model, shape, f"{(output.name or b'').decode()}/shape")
         operator.inputs = [operator.inputs[0], target]
@@ -77,7 +78,7 @@ def _open_broadcasts(model: Model) -> None:
     operators = []
     for operator in graph.operators or []:
         if model.operatorCodes[operator.opcodeIndex].builtinCode in kinds:
-            rank = len(graph.tensors[operator.outputs[0]].shape)
+            rank = len(_sizes(graph.tensors[operator.outputs[0]]))
             for place, index in enumerate(operator.inputs):
                 if _is_short_of_axes(model, index, rank):
                     operators.append(_insert_axes(model, index, rank))
@@ -91,7 +92,13 @@ def _is_short_of_axes(model: Model, index: int, rank: int) -> bool:
     tensor = model.subgraphs[0].tensors[index]
     data = model.buffers[tensor.buffer].data
     is_constant = data is not None and len(data) > 0
-    return not is_constant and 2 <= len(tensor.shape) < rank and tensor.shape[0] == 1
+    sizes = _sizes(tensor)
+    return not is_constant and 2 <= len(sizes) < rank and sizes[0] == 1
+
+
+def _sizes(tensor: Any) -> list[int]:
+    """Its shape, which the file of a single number need not have."""
+    return [] if tensor.shape is None else [int(size) for size in tensor.shape]
 
 
 def _insert_axes(model: Model, index: int, rank: int) -> Any:
