@@ -117,6 +117,11 @@ def test_tensors_without_a_shape():
     assert refusal(changed("two_inputs", unshaped))
 
 
+def test_outputs_that_nobody_writes():
+    data = hand_made([ROW, ROW, ROW], [("RELU", (0,), (1,), None)], outputs=[2])
+    assert "is written by no operator, expected one that is" in refusal(data)
+
+
 def test_constants_that_are_too_short():
     def cut(graph, model):
         kernel = graph.tensors[graph.operators[0].inputs[1]]
@@ -169,7 +174,7 @@ def test_damage_in_graphs_that_others_run():
 def test_names_of_operators_are_printed_in_one_line():
     for name in ("Lce\n\x1b[2J", "SIGN\n"):
         for outputs in ((1,), ()):
-            data = hand_made([ROW, ROW], [(name, (0,), outputs, None)])
+            data = hand_made([ROW, ROW], [(name, (0,), outputs, None)], outputs=[0])
             assert name[:3] in refusal(data)
     model = read(hand_made([ROW, ROW], [("Lce\n", (0,), (1,), None)]))
     model.subgraphs[0].operators[0].customOptions = np.zeros(9, np.uint8)

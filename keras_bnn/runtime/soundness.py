@@ -99,6 +99,7 @@ def check(graph: Graph) -> None:
                 _check_new_shape(operator, tensors)
                 if wrong := quantization.fault(each, operator, tensors):
                     raise _damaged(f"{_name(operator)} {wrong}")
+    _check_outputs(graph)
 
 
 def _check_ports(graph: Graph) -> None:
@@ -142,6 +143,17 @@ def _check_order(graph: Graph, tensors: list[Tensor]) -> None:
                     "constant, and written by no other operator"
                 )
             written.add(index)
+
+
+def _check_outputs(graph: Graph) -> None:
+    """LiteRT gives out memory that nobody wrote, and takes it for strings where they should be."""
+    given = {port.tensor for port in graph.inputs}
+    for port in graph.outputs:
+        tensor = graph.tensor(port.tensor)
+        if port.tensor not in given and not tensor.is_constant and not graph.producer(port.tensor):
+            raise _damaged(
+                f"Output {printable(port.name)!r} is written by no operator, expected one that is"
+            )
 
 
 def _check_counts(operator: Operator) -> None:
