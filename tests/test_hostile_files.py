@@ -56,6 +56,8 @@ def changed(name, change):
         ("BATCH_MATMUL", (0, 0), (), "BATCH_MATMUL, has 0 outputs, expected 1"),
         ("DEPTHWISE_CONV_2D", (0, 0), (1,), "DEPTHWISE_CONV_2D, has 2 inputs, expected 3"),
         ("DEPTHWISE_CONV_2D", (0, 0, -1), (1,), "DEPTHWISE_CONV_2D, lacks input 2, which"),
+        ("ASSIGN_VARIABLE", (0,), (), "ASSIGN_VARIABLE, has 1 inputs, expected 2"),
+        ("ASSIGN_VARIABLE", (0, 0), (1,), "ASSIGN_VARIABLE, has 1 outputs, expected 0"),
         ("SIGN", (0,), (), "SIGN, has 0 outputs, expected 1"),
         ("READ_VARIABLE", (0,), (), "READ_VARIABLE, has 0 outputs, expected 1"),
         ("SLICE", (0, 0, 0), (), "SLICE, has 0 outputs, expected 1"),
@@ -120,6 +122,17 @@ def test_tensors_without_a_shape():
 def test_outputs_that_nobody_writes():
     data = hand_made([ROW, ROW, ROW], [("RELU", (0,), (1,), None)], outputs=[2])
     assert "is written by no operator, expected one that is" in refusal(data)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "outputs"),
+    [("ASSIGN_VARIABLE", (2, 0), ()), ("READ_VARIABLE", (2,), (3,))],
+)
+def test_variables_that_nobody_made(operator, inputs, outputs):
+    handle = (schema.TensorType.RESOURCE, (1,), None)
+    operators = [("RELU", (0,), (1,), None), (operator, inputs, outputs, None)]
+    data = hand_made([ROW, ROW, handle, ROW], operators, outputs=[1])
+    assert "reads tensor 2, a resource that no operator writes" in refusal(data)
 
 
 def test_constants_that_are_too_short():

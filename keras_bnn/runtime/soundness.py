@@ -31,6 +31,7 @@ _FIRST_OPTIONAL = {
 }
 # How many inputs and outputs those operators take that read them before they count them.
 _COUNTS = {
+    "ASSIGN_VARIABLE": (2, 0),
     "BATCH_MATMUL": (2, 1),
     "DEPTHWISE_CONV_2D": (3, 1),
     "READ_VARIABLE": (1, 1),
@@ -67,6 +68,8 @@ _SAME_TYPE = {
 _FLOAT_OF_FLOAT = {"LOGISTIC", "LOG_SOFTMAX", "SOFTMAX", "TANH"}
 # Float alone, though LiteRT takes any type for it, and four bytes for each number.
 _FLOAT = {"FAKE_QUANT"}
+# Of these, LiteRT takes a tensor for a pointer, whether somebody set it or not.
+_HANDLES = {"resource", "variant"}
 # LiteRT may unpack these on the way.
 _UNPACKED = {"int4", "uint4", "int2"}
 # XNNPACK has room for so many, whatever the rank of the output.
@@ -105,7 +108,7 @@ def check(graph: Graph) -> None:
 def _check_ports(graph: Graph) -> None:
     for port in (*graph.inputs, *graph.outputs):
         tensor = graph.tensor(port.tensor)
-        if tensor.type in ("resource", "variant"):
+        if tensor.type in _HANDLES:
             raise _damaged(
                 f"Tensor {tensor.index}, which the model takes or returns, is of type "
                 f"{tensor.type}, expected numbers"
@@ -128,6 +131,12 @@ def _check_order(graph: Graph, tensors: list[Tensor]) -> None:
     for operator in graph.operators:
         for index in operator.inputs:
             producer = graph.producer(index)
+            is_known = producer or index < 0 or index in given
+            if not is_known and tensors[index].type in _HANDLES:
+                raise _damaged(
+                    f"{_name(operator)} reads tensor {index}, a {tensors[index].type} that no "
+                    "operator writes, expected one that does"
+                )
             if producer and index not in written and index not in given:
                 raise _damaged(
                     f"{_name(operator)} reads tensor {index}, which operator {producer.index} "
@@ -163,9 +172,8 @@ def _check_counts(operator: Operator) -> None:
         ("inputs", "outputs"), (operator.inputs, operator.outputs), least, exact, strict=True
     ):
         if len(found) < minimum or wanted not in (None, len(found)):
-            raise _damaged(
-                f"{_name(operator)} has {len(found)} {what}, expected {wanted or '1 or more'}"
-            )
+            expected = "1 or more" if wanted is None else wanted
+            raise _damaged(f"{_name(operator)} has {len(found)} {what}, expected {expected}")
 
 
 def _check_present(operator: Operator) -> None:
