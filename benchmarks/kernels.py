@@ -40,7 +40,14 @@ def random_words(rng, *shape):
     return rng.integers(-(2**31), 2**31, shape, np.int32)
 
 
+def seconds_of(conv, words) -> float:
+    output = conv(words)
+    arguments = [ctypes.c_void_p(conv._conv), *map(native._pointer, (words, output)), None]
+    return best_of(lambda: native.LIBRARY.bnn_bconv2d_run(*arguments))
+
+
 def convolutions(rng, dtype, isa):
+    """Yields shapes and GMAC/s."""
     for size, channels in CONVOLUTIONS:
         words = random_words(rng, 1, size, size, words_for(channels))
         filters = random_words(rng, channels, 3, 3, words_for(channels))
@@ -50,10 +57,7 @@ def convolutions(rng, dtype, isa):
         conv = native.Bconv2d(
             filters, channels_in=channels, padding="same", pad_values=1, isa=isa, **options
         )
-        output = conv(words)
-        arguments = [ctypes.c_void_p(conv._conv), *map(native._pointer, (words, output)), None]
-        seconds = best_of(lambda: native.LIBRARY.bnn_bconv2d_run(*arguments))  # noqa: B023
-        yield f"{size}²×{channels}", f"{9 * size**2 * channels**2 / seconds / 1e9:,.0f} GMAC/s"
+        yield f"{size}²×{channels}", 9 * size**2 * channels**2 / seconds_of(conv, words) / 1e9
 
 
 def others(rng, operator, dtype, isa):
@@ -74,11 +78,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = [("operator", "type", "set", "shape", "speed")]
     for operator, dtype, isa in native.KERNELS:
-        found = (
-            convolutions(rng, dtype, isa)
-            if operator == "bconv2d"
-            else others(rng, operator, dtype, isa)
-        )
+        if operator == "bconv2d":
+            found = [(at, f"{speed:,.0f} GMAC/s") for at, speed in convolutions(rng, dtype, isa)]
+        else:
+            found = others(rng, operator, dtype, isa)
         rows += [(operator, dtype, isa, shape, speed) for shape, speed in found]
     print(machine.processor())
     print(aligned(rows, right=[4]))

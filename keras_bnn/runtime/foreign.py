@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from keras_bnn.runtime import soundness
 from keras_bnn.tflite.batches import open_batch
-from keras_bnn.tflite.graph import Graph
+from keras_bnn.tflite.graph import Graph, Operator
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT
@@ -38,4 +38,9 @@ def prepare(model: ModelT, graph: Graph) -> None:
 
 def has_1bit_operators(graph: Graph) -> bool:
     """Whether a file needs more than LiteRT's own operators."""
-    return any(operator.name.startswith("Lce") for operator in graph.operators)
+    return any(is_1bit(operator) for operator in graph.operators)
+
+
+def is_1bit(operator: Operator) -> bool:
+    """Whether LiteRT lacks it, and our library has it."""
+    return operator.name.startswith("Lce")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from keras_bnn.runtime import native
+from keras_bnn.runtime.foreign import is_1bit
 from keras_bnn.tables import aligned
 from keras_bnn.tflite.graph import Graph, Operator
 
@@ -123,7 +124,7 @@ def _steps(graph: Graph, nodes: Sequence[int], medians: Sequence[float]) -> list
     steps, done = [], -1
     for i, node in enumerate([*nodes, len(graph.operators)]):
         between = [
-            operator for operator in graph.operators[done + 1 : node] if not _is_1bit(operator)
+            operator for operator in graph.operators[done + 1 : node] if not is_1bit(operator)
         ]
         steps.append(
             Step(
@@ -157,10 +158,6 @@ def _products(graph: Graph, operator: Operator) -> int:
     channels_out, kernel_height, kernel_width, _ = graph.tensor(operator.inputs[1]).shape
     depth = operator.options["channels_in"] // operator.options.get("groups", 1)
     return height * width * channels_out * kernel_height * kernel_width * depth
-
-
-def _is_1bit(operator: Operator) -> bool:
-    return operator.name.startswith("Lce")
 
 
 def _numbers(operators: tuple[int, ...]) -> str:
