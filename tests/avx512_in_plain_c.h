@@ -16,7 +16,7 @@ typedef struct {
 } __attribute__((aligned(64))) __m512;
 typedef uint16_t __mmask16;
 typedef uint64_t __mmask64;
-enum { _CMP_LT_OQ = 17, _CMP_LE_OQ = 18, _CMP_GE_OQ = 29 };
+enum { _CMP_LT_OQ = 17 };
 
 #define LANES for (int i = 0; i < 16; i++)
 #define INTEGERS(name, expression)                   \
@@ -36,10 +36,8 @@ INTEGERS(_mm512_xor_si512, a.lanes[i] ^ b.lanes[i])
 INTEGERS(_mm512_max_epi32, a.lanes[i] > b.lanes[i] ? a.lanes[i] : b.lanes[i])
 INTEGERS(_mm512_min_epi32, a.lanes[i] < b.lanes[i] ? a.lanes[i] : b.lanes[i])
 FLOATS(_mm512_add_ps, a.lanes[i] + b.lanes[i])
-FLOATS(_mm512_sub_ps, a.lanes[i] - b.lanes[i])
 FLOATS(_mm512_mul_ps, a.lanes[i] * b.lanes[i])
 /* Of a NaN and a number these give the second. */
-FLOATS(_mm512_max_ps, a.lanes[i] > b.lanes[i] ? a.lanes[i] : b.lanes[i])
 FLOATS(_mm512_min_ps, a.lanes[i] < b.lanes[i] ? a.lanes[i] : b.lanes[i])
 
 static inline __m512i _mm512_popcnt_epi32(__m512i a) {
@@ -74,9 +72,34 @@ static inline __m512 _mm512_cvtepi32_ps(__m512i a) {
   return r;
 }
 
+static inline __m512i _mm512_castps_si512(__m512 a) {
+  __m512i r;
+  memcpy(&r, &a, sizeof r);
+  return r;
+}
+
+static inline __m512 _mm512_castsi512_ps(__m512i a) {
+  __m512 r;
+  memcpy(&r, &a, sizeof r);
+  return r;
+}
+
+/* Bit 4·a + 2·b + c of `table` is the result for bits a, b and c. */
+static inline __m512i _mm512_ternarylogic_epi32(__m512i a, __m512i b, __m512i c, int table) {
+  __m512i r = _mm512_setzero_si512();
+  for (int bit = 0; bit < 32; bit++) LANES {
+      uint32_t index = ((uint32_t)a.lanes[i] >> bit & 1) << 2 |
+                       ((uint32_t)b.lanes[i] >> bit & 1) << 1 | ((uint32_t)c.lanes[i] >> bit & 1);
+      r.lanes[i] |= (int32_t)(((uint32_t)table >> index & 1) << bit);
+    }
+  return r;
+}
+
+/* What is out of range becomes INT32_MIN, as NaN does. */
 static inline __m512i _mm512_cvttps_epi32(__m512 a) {
   __m512i r;
-  LANES r.lanes[i] = (int32_t)a.lanes[i];
+  LANES r.lanes[i] =
+      a.lanes[i] > -0x1p31f && a.lanes[i] < 0x1p31f ? (int32_t)a.lanes[i] : INT32_MIN;
   return r;
 }
 
@@ -118,20 +141,18 @@ static inline void _mm512_mask_storeu_ps(void *p, __mmask16 mask, __m512 a) {
   LANES if (mask >> i & 1) memcpy((char *)p + 4 * i, &a.lanes[i], 4);
 }
 
-static inline void _mm512_mask_cvtepi32_storeu_epi8(void *p, __mmask16 mask, __m512i a) {
+static inline void _mm512_mask_cvtsepi32_storeu_epi8(void *p, __mmask16 mask, __m512i a) {
   LANES {
-    if (mask >> i & 1) ((char *)p)[i] = (char)a.lanes[i];
+    int32_t x = a.lanes[i] < INT8_MIN ? INT8_MIN : a.lanes[i] > INT8_MAX ? INT8_MAX : a.lanes[i];
+    if (mask >> i & 1) ((char *)p)[i] = (char)x;
   }
 }
 
+/* Only the comparison that our kernels use. */
 static inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
   __mmask16 mask = 0;
-  LANES {
-    int holds = predicate == _CMP_LT_OQ   ? a.lanes[i] < b.lanes[i]
-                : predicate == _CMP_LE_OQ ? a.lanes[i] <= b.lanes[i]
-                                          : a.lanes[i] >= b.lanes[i];
-    mask |= (__mmask16)(holds << i);
-  }
+  if (predicate != _CMP_LT_OQ) __builtin_trap();
+  LANES mask |= (__mmask16)((a.lanes[i] < b.lanes[i]) << i);
   return mask;
 }
 
@@ -146,16 +167,6 @@ static inline __mmask64 _mm512_mask_cmpgt_epi8_mask(__mmask64 mask, __m512i a, _
   for (int i = 0; i < 64; i++)
     result |= (__mmask64)(((signed char *)&a)[i] > ((signed char *)&b)[i]) << i;
   return result & mask;
-}
-
-static inline __m512i _mm512_mask_add_epi32(__m512i source, __mmask16 mask, __m512i a, __m512i b) {
-  LANES if (mask >> i & 1) source.lanes[i] = a.lanes[i] + b.lanes[i];
-  return source;
-}
-
-static inline __m512i _mm512_mask_sub_epi32(__m512i source, __mmask16 mask, __m512i a, __m512i b) {
-  LANES if (mask >> i & 1) source.lanes[i] = a.lanes[i] - b.lanes[i];
-  return source;
 }
 
 #endif

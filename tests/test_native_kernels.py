@@ -142,10 +142,11 @@ def test_more_words_than_sums_of_16_bits_hold(isa, taps, words):
 
 
 @pytest.mark.parametrize("isa", AVAILABLE)
-def test_int8_outputs_just_below_and_at_halves(isa):
+def test_int8_outputs_at_halves_beside_them_and_out_of_range(isa):
     halves = np.arange(-128, 128, dtype=np.float32) + np.float32(0.5)
     beside = [np.nextafter(halves, np.float32(limit)) for limit in (-999, 999)]
-    multiplier = np.concatenate([halves, *beside])
+    beyond_int32 = np.float32([-np.inf, -3e9, 3e9, np.inf])
+    multiplier = np.concatenate([halves, *beside, beyond_int32])
     filters = bits.pack(np.ones((len(multiplier), 1, 1, 1), np.float32))
     options = {"channels_in": 1, "multiplier": multiplier, "scale": 1.0}
     image = bits.pack(np.ones((1, 1, 7, 1), np.float32))

@@ -1,7 +1,9 @@
 #include "threads.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "isa.h"
 
@@ -11,55 +13,102 @@ __asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
 __asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
 #endif
 
-/* The caller is thread 0. A worker sleeps until `round` changes, does its range and counts itself
- * out of `running`. */
+/* To wake a thread that sleeps takes about as long as a convolution does, so whoever waits looks
+ * first, for as long as float operators usually take between two of ours. */
+enum { LOOK_NS = 100000 };
+
+/* The caller is one of `count`. All take items until none is left; so a worker that comes late, for
+ * it slept or its core had other work, takes none, and nobody waits for it. */
 struct bnn_threads {
-  pthread_mutex_t lock;
-  pthread_cond_t start, done;
-  int count, running;
-  unsigned round;
-  bool stopping;
+  int count;
   bnn_work *work;
   void *context;
   size_t items;
-  struct worker {
-    bnn_threads *pool;
-    int index;
-    pthread_t thread;
-  } workers[];
+  atomic_size_t left;       /* items that nobody has taken yet; set last, for it starts the work */
+  atomic_size_t unfinished; /* items that are not done */
+  atomic_bool stopping;
+  /* Whoever sleeps counts itself here before a last look, and whoever ends the waiting changes what
+   * is looked at before it asks whether somebody sleeps: one of them sees the other. */
+  atomic_int workers_asleep, caller_asleep;
+  pthread_mutex_t lock;
+  pthread_cond_t start, done;
+  pthread_t workers[]; /* count − 1 */
 };
 
-static void run_range(bnn_threads *pool, int index) {
-  size_t share = pool->items / pool->count, rest = pool->items % pool->count;
-  size_t i = (size_t)index, begin = i * share + (i < rest ? i : rest);
-  size_t end = begin + share + (i < rest);
-  if (begin < end) pool->work(pool->context, begin, end);
+/* The more is left, the more is taken: large ranges keep what they read in cache, and small ones at
+ * the end let all finish together. */
+static size_t share_of(const bnn_threads *pool, size_t left) {
+  size_t share = left / (2 * (size_t)pool->count);
+  return share ? share : 1;
+}
+
+static void wake(bnn_threads *pool, atomic_int *asleep, pthread_cond_t *condition) {
+  if (!*asleep) return;
+  pthread_mutex_lock(&pool->lock);
+  pthread_cond_broadcast(condition);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+static void work(bnn_threads *pool) {
+  size_t left = pool->left;
+  while (left) {
+    size_t share = share_of(pool, left);
+    if (!atomic_compare_exchange_weak(&pool->left, &left, left - share)) continue;
+    /* From here until these items are done the caller waits, and nothing of the pool changes. */
+    size_t begin = pool->items - left;
+    pool->work(pool->context, begin, begin + share);
+    if ((pool->unfinished -= share) == 0) wake(pool, &pool->caller_asleep, &pool->done);
+    left = pool->left;
+  }
+}
+
+static bool is_started(bnn_threads *pool) { return pool->left || pool->stopping; }
+
+static bool is_done(bnn_threads *pool) { return !pool->unfinished; }
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void pause_core(void) {
+#if BNN_X86
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void await(bnn_threads *pool, bool (*has_happened)(bnn_threads *), atomic_int *asleep,
+                  pthread_cond_t *condition) {
+  int64_t end = now() + LOOK_NS;
+  do {
+    for (int i = 0; i < 32; i++) {
+      if (has_happened(pool)) return;
+      pause_core();
+    }
+  } while (now() < end);
+  pthread_mutex_lock(&pool->lock);
+  ++*asleep;
+  while (!has_happened(pool)) pthread_cond_wait(condition, &pool->lock);
+  --*asleep;
+  pthread_mutex_unlock(&pool->lock);
 }
 
 static void *worker_loop(void *argument) {
-  struct worker *worker = argument;
-  bnn_threads *pool = worker->pool;
-  unsigned seen = 0;
-  pthread_mutex_lock(&pool->lock);
-  for (;;) {
-    while (pool->round == seen && !pool->stopping) pthread_cond_wait(&pool->start, &pool->lock);
-    if (pool->stopping) break;
-    seen = pool->round;
-    pthread_mutex_unlock(&pool->lock);
-    run_range(pool, worker->index);
-    pthread_mutex_lock(&pool->lock);
-    if (--pool->running == 0) pthread_cond_signal(&pool->done);
+  bnn_threads *pool = argument;
+  while (!pool->stopping) {
+    work(pool);
+    await(pool, is_started, &pool->workers_asleep, &pool->start);
   }
-  pthread_mutex_unlock(&pool->lock);
   return NULL;
 }
 
-static void stop(bnn_threads *pool, int started) {
-  pthread_mutex_lock(&pool->lock);
+static void stop(bnn_threads *pool, int workers) {
   pool->stopping = true;
-  pthread_cond_broadcast(&pool->start);
-  pthread_mutex_unlock(&pool->lock);
-  for (int i = 1; i < started; i++) pthread_join(pool->workers[i].thread, NULL);
+  wake(pool, &pool->workers_asleep, &pool->start);
+  for (int i = 0; i < workers; i++) pthread_join(pool->workers[i], NULL);
   pthread_cond_destroy(&pool->done);
   pthread_cond_destroy(&pool->start);
   pthread_mutex_destroy(&pool->lock);
@@ -72,7 +121,7 @@ bnn_threads *bnn_threads_create(int count, bnn_error *error) {
     bnn_fail(error, "Got %d threads, expected 1 to %d", count, MOST);
     return NULL;
   }
-  bnn_threads *pool = calloc(1, sizeof *pool + (size_t)count * sizeof *pool->workers);
+  bnn_threads *pool = calloc(1, sizeof *pool + (size_t)(count - 1) * sizeof *pool->workers);
   if (!pool) {
     bnn_fail(error, "Not enough memory for %d threads", count);
     return NULL;
@@ -81,37 +130,30 @@ bnn_threads *bnn_threads_create(int count, bnn_error *error) {
   pthread_mutex_init(&pool->lock, NULL);
   pthread_cond_init(&pool->start, NULL);
   pthread_cond_init(&pool->done, NULL);
-  for (int i = 1; i < count; i++) {
-    struct worker *worker = &pool->workers[i];
-    *worker = (struct worker){.pool = pool, .index = i};
-    if (pthread_create(&worker->thread, NULL, worker_loop, worker)) {
+  for (int i = 0; i < count - 1; i++)
+    if (pthread_create(&pool->workers[i], NULL, worker_loop, pool)) {
       stop(pool, i);
-      bnn_fail(error, "The system starts only %d of %d threads: ask for fewer", i, count);
+      bnn_fail(error, "The system starts only %d of %d threads: ask for fewer", i + 1, count);
       return NULL;
     }
-  }
   return pool;
 }
 
 void bnn_threads_free(bnn_threads *threads) {
-  if (threads) stop(threads, threads->count);
+  if (threads) stop(threads, threads->count - 1);
 }
 
-void bnn_parallel(bnn_threads *threads, size_t count, bnn_work *work, void *context) {
+void bnn_parallel(bnn_threads *threads, size_t count, bnn_work *function, void *context) {
   if (!threads || threads->count == 1 || count < 2) {
-    if (count) work(context, 0, count);
+    if (count) function(context, 0, count);
     return;
   }
-  pthread_mutex_lock(&threads->lock);
-  threads->work = work;
+  threads->work = function;
   threads->context = context;
   threads->items = count;
-  threads->running = threads->count - 1;
-  threads->round++;
-  pthread_cond_broadcast(&threads->start);
-  pthread_mutex_unlock(&threads->lock);
-  run_range(threads, 0);
-  pthread_mutex_lock(&threads->lock);
-  while (threads->running) pthread_cond_wait(&threads->done, &threads->lock);
-  pthread_mutex_unlock(&threads->lock);
+  threads->unfinished = count;
+  threads->left = count;
+  wake(threads, &threads->workers_asleep, &threads->start);
+  work(threads);
+  await(threads, is_done, &threads->caller_asleep, &threads->done);
 }

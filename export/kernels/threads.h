@@ -7,8 +7,8 @@
 /* Works on items begin … end − 1. */
 typedef void bnn_work(void *context, size_t begin, size_t end);
 
-/* Calls `work` for consecutive ranges that together are 0 … count − 1, and returns when all are
- * done. Which thread gets which range depends on `count` alone. */
+/* Calls `work` for ranges that together are 0 … count − 1, and returns when all are done. Which thread
+ * gets which range depends on who is free. */
 void bnn_parallel(bnn_threads *threads, size_t count, bnn_work *work, void *context);
 
 #endif

@@ -39,14 +39,16 @@ static inline __m512 product_f32x16(const bnn_bconv2d_tile *tile, __m512i v, siz
   return _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_load_ps(tile->factor + channel));
 }
 
-/* f32x16 to i32x16, halves away from zero. The clamp comes first, so NaN becomes −128. */
+/* f32x16 to i32x16, halves away from zero, not below −128: adding the float below a half and cutting
+ * off does that, for a sum that reaches the next integer is rounded up to it. NaN and what is too
+ * small become INT_MIN, which saturates to −128. */
 static inline __m512i rounded_i32x16(__m512 x) {
-  x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(-128)), _mm512_set1_ps(127));
-  __m512i whole = _mm512_cvttps_epi32(x), one = _mm512_set1_epi32(1);
-  __m512 rest = _mm512_sub_ps(x, _mm512_cvtepi32_ps(whole));
-  __mmask16 up = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(0.5f), _CMP_GE_OQ);
-  __mmask16 down = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(-0.5f), _CMP_LE_OQ);
-  return _mm512_mask_sub_epi32(_mm512_mask_add_epi32(whole, up, whole, one), down, whole, one);
+  enum { AND_THEN_OR = 0xea };
+  x = _mm512_min_ps(_mm512_set1_ps(127), x);
+  __m512i below_half = _mm512_castps_si512(_mm512_set1_ps(0x1.fffffep-2f));
+  __m512i half = _mm512_ternarylogic_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(INT32_MIN),
+                                           below_half, AND_THEN_OR);
+  return _mm512_cvttps_epi32(_mm512_add_ps(x, _mm512_castsi512_ps(half)));
 }
 
 /* Writes 16 channels of one pixel; returns their bits if the output is packed. */
@@ -72,12 +74,13 @@ static inline uint32_t finish(const bnn_bconv2d_tile *tile, bnn_type type, size_
                                                    _mm512_load_ps(tile->factor + channel)));
     _mm512_mask_storeu_ps(out + channel * sizeof(float), exists, result);
   } else {
-    _mm512_mask_cvtepi32_storeu_epi8(out + channel, exists, rounded_i32x16(result));
+    _mm512_mask_cvtsepi32_storeu_epi8(out + channel, exists, rounded_i32x16(result));
   }
   return 0;
 }
 
-static inline void convolve(const bnn_bconv2d_tile *tile, size_t all, bnn_type type) {
+static inline void convolve(const bnn_bconv2d_tile *shared, size_t all, bnn_type type) {
+  const bnn_bconv2d_tile own = *shared, *tile = &own; /* which no output can change */
   for (size_t first = 0; first < all; first += PIXELS) {
     const size_t count = all - first < PIXELS ? all - first : PIXELS;
     const uint32_t *pixels[PIXELS];
