@@ -16,7 +16,7 @@ typedef struct {
 } __attribute__((aligned(64))) __m512;
 typedef uint16_t __mmask16;
 typedef uint64_t __mmask64;
-enum { _CMP_LT_OQ = 17 };
+enum { _CMP_LT_OQ = 17, _CMP_LE_OQ = 18 };
 
 #define LANES for (int i = 0; i < 16; i++)
 #define INTEGERS(name, expression)                   \
@@ -148,11 +148,12 @@ static inline void _mm512_mask_cvtsepi32_storeu_epi8(void *p, __mmask16 mask, __
   }
 }
 
-/* Only the comparison that our kernels use. */
 static inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
   __mmask16 mask = 0;
-  if (predicate != _CMP_LT_OQ) __builtin_trap();
-  LANES mask |= (__mmask16)((a.lanes[i] < b.lanes[i]) << i);
+  LANES {
+    int less = a.lanes[i] < b.lanes[i], equal = a.lanes[i] == b.lanes[i];
+    mask |= (__mmask16)((less | (equal & (predicate == _CMP_LE_OQ))) << i);
+  }
   return mask;
 }
 
