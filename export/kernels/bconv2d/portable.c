@@ -1,20 +1,26 @@
 /* One pixel at a time, 32 channels side by side in arrays that compilers keep in vector registers.
  *
- * Bits are counted within each byte; bytes are added up over 31 words, 31 × 8 = 248 ≤ 255, before
- * they are widened. */
+ * Bits are counted within each half byte; these are added up over 3 words, 3 × 4 = 12 ≤ 15, and
+ * bytes over 30, 30 × 8 = 240 ≤ 255, before they are widened. */
 #include <string.h>
 
 #include "bconv2d.h"
 
-enum { WORDS_PER_SUM = 31 };
+enum { PER_HALF_BYTE = 3, PER_BYTE = 30 };
 
-static inline uint32_t ones_in_bytes(uint32_t x) {
+static inline uint32_t ones_in_half_bytes(uint32_t x) {
   x -= x >> 1 & 0x55555555u;
-  x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
-  return (x + (x >> 4)) & 0x0f0f0f0fu;
+  return (x & 0x33333333u) + (x >> 2 & 0x33333333u);
 }
 
-static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
+static inline void widen_half_bytes(uint32_t *restrict halves, uint32_t *restrict bytes) {
+  for (int c = 0; c < BNN_WORDS_TILE; c++) {
+    bytes[c] += (halves[c] & 0x0f0f0f0fu) + (halves[c] >> 4 & 0x0f0f0f0fu);
+    halves[c] = 0;
+  }
+}
+
+static inline void widen_bytes(uint32_t *restrict bytes, int32_t *restrict sums) {
   for (int c = 0; c < BNN_WORDS_TILE; c++) {
     uint32_t pairs = (bytes[c] & 0x00ff00ffu) + (bytes[c] >> 8 & 0x00ff00ffu);
     sums[c] += (int32_t)((pairs & 0xffff) + (pairs >> 16));
@@ -24,17 +30,20 @@ static inline void widen(uint32_t *restrict bytes, int32_t *restrict sums) {
 
 static inline void count_different(const bnn_bconv2d_tile *tile, size_t pixel, int32_t *sums) {
   const uint32_t *weights = tile->weights;
-  uint32_t bytes[BNN_WORDS_TILE] = {0};
-  int left = WORDS_PER_SUM;
+  uint32_t halves[BNN_WORDS_TILE] = {0}, bytes[BNN_WORDS_TILE] = {0};
+  int count = 0;
   memset(sums, 0, BNN_WORDS_TILE * sizeof *sums);
   for (size_t t = 0; t < tile->tap_count; t++) {
     const uint32_t *words = tile->pixels[pixel] + tile->taps[t];
     for (size_t j = 0; j < tile->words; j++, weights += BNN_WORDS_TILE) {
-      for (int c = 0; c < BNN_WORDS_TILE; c++) bytes[c] += ones_in_bytes(words[j] ^ weights[c]);
-      if (--left == 0) widen(bytes, sums), left = WORDS_PER_SUM;
+      for (int c = 0; c < BNN_WORDS_TILE; c++)
+        halves[c] += ones_in_half_bytes(words[j] ^ weights[c]);
+      if (++count % PER_HALF_BYTE == 0) widen_half_bytes(halves, bytes);
+      if (count == PER_BYTE) widen_bytes(bytes, sums), count = 0;
     }
   }
-  widen(bytes, sums);
+  widen_half_bytes(halves, bytes);
+  widen_bytes(bytes, sums);
 }
 
 static inline const int32_t *correction_of(const bnn_bconv2d_tile *tile, size_t pixel) {
