@@ -27,7 +27,7 @@ import single_operator
 from keras_bnn import runtime
 from keras_bnn.runtime import machine
 from keras_bnn.runtime.lce import LCE_KERNELS
-from keras_bnn.runtime.native import instruction_set
+from keras_bnn.runtime.native import instruction_sets
 from keras_bnn.tables import aligned
 
 SECONDS = 10.0
@@ -117,7 +117,8 @@ def convolutions(rng, isa, limit):
     for dtype in ("int8", "packed"):
         ratios = {shape: speeds[dtype][shape] / speeds["float32"][shape] for shape in speeds[dtype]}
         shape = min(ratios, key=ratios.get)
-        yield Row(f"{dtype} output against float32", ratios[shape], 1.0, remark=f"worst: {shape}")
+        what = f"{dtype} output against float32, {isa}"
+        yield Row(what, ratios[shape], 1.0, remark=f"worst: {shape}")
 
 
 def portable(rng):
@@ -245,19 +246,21 @@ def main() -> None:
 
 
 def report(files):
-    rng, isa = np.random.default_rng(0), instruction_set()
+    rng, isas = np.random.default_rng(0), instruction_sets()
     everywhere = os.sched_getaffinity(0)
     rows = list(threads(files))
     os.sched_setaffinity(0, {0})
-    limit = counting_limit(rng, isa)
-    rows += whole_networks(files, limit)
-    if isa in CONVOLUTION_TARGETS:
-        rows += [*convolutions(rng, isa, limit), *quantize(rng, isa)]
+    limits = {isa: counting_limit(rng, isa) for isa in isas}
+    rows += whole_networks(files, limits[isas[0]])
+    for isa in filter(CONVOLUTION_TARGETS.get, isas):
+        rows += [*convolutions(rng, isa, limits[isa]), *quantize(rng, isa)]
     rows += [*portable(rng), *batches(files), *memory(files)]
     os.sched_setaffinity(0, everywhere)
     versions = [f"{name} {version}" for name, version in machine.versions().items() if version]
     print(aligned([("what", "here", "target", "met", "")] + [row.cells() for row in rows], {1, 2}))
-    print(f"\n{machine.processor()}, {isa}, one core unless said otherwise; {', '.join(versions)}")
+    print(
+        f"\n{machine.processor()}, {isas[0]}, one core unless said otherwise; {', '.join(versions)}"
+    )
 
 
 if __name__ == "__main__":
