@@ -57,7 +57,8 @@ static void work(bnn_threads *pool) {
     /* From here until these items are done the caller waits, and nothing of the pool changes. */
     size_t begin = pool->items - left;
     pool->work(pool->context, begin, begin + share);
-    if ((pool->unfinished -= share) == 0) wake(pool, &pool->caller_asleep, &pool->done);
+    if (atomic_fetch_sub(&pool->unfinished, share) == share)
+      wake(pool, &pool->caller_asleep, &pool->done);
     left = pool->left;
   }
 }
