@@ -173,7 +173,8 @@ class TestEveryLayer:
         twin = make(keras_cls, {"use_bias": False, **plain})
         twin.build(x.shape)
         twin.set_weights(layer.get_weights())
-        np.testing.assert_array_equal(layer(x), tf.function(twin)(x))
+        # Not to the bit: TensorFlow fuses the bias where the processor has kernels for that.
+        np.testing.assert_allclose(layer(x), tf.function(twin)(x), rtol=1e-6)
 
     @pytest.mark.parametrize("dtype", ["float64", "float16", "mixed_float16"])
     def test_dtype_is_the_policys(self, cls, arguments, shape, dtype, generator):
