@@ -1,7 +1,8 @@
-/* One call of one kernel on fixed data. `instructions.py` counts what `measured` executes.
+/* Calls of one kernel on fixed data. `instructions.py` counts what `measured` executes.
  *
- *     instructions                               names the compiler, and each kernel to be called
- *     instructions OPERATOR TYPE ISA [zeros]     calls one; zeros: true zeros around the image
+ *     instructions                                  names the compiler, and each kernel to be called
+ *     instructions CALLS OPERATOR TYPE ISA [zeros]  calls one; zeros: true zeros around the image
+ *     instructions CALLS OPERATOR TYPE ISA SIZE CHANNELS  on SIZE × SIZE pixels
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +10,16 @@
 
 #include "keras_bnn.h"
 
-enum { SIZE = 14, CHANNELS = 128, WORDS = CHANNELS / 32, PIXELS = SIZE * SIZE, TAPS = 3 * 3 };
+enum { TAPS = 3 * 3, MOST_CHANNELS = 512, MOST_VALUES = 56 * 56 * 64 };
 
-static const bnn_image_shape SHAPE = {1, SIZE, SIZE};
 static const char *const TYPES[] = {"float32", "int8", "bool", "packed"};
 
-static uint32_t words[PIXELS * WORDS], filter[CHANNELS * TAPS * WORDS];
-static float multiplier[CHANNELS], bias[CHANNELS];
-static int32_t threshold[CHANNELS];
+static int size = 14, channels = 128;
+static uint32_t words[MOST_VALUES / 32], filter[MOST_CHANNELS * TAPS * MOST_CHANNELS / 32];
+static float multiplier[MOST_CHANNELS], bias[MOST_CHANNELS];
+static int32_t threshold[MOST_CHANNELS];
 /* Of any type: none is larger than float32, and any bits are values of float32 and int8. */
-static uint32_t values[PIXELS * CHANNELS], output[PIXELS * CHANNELS];
+static uint32_t values[MOST_VALUES], output[MOST_VALUES];
 static bnn_bconv2d *conv;
 
 /* xorshift32: the same numbers everywhere. */
@@ -30,18 +31,18 @@ static uint32_t next_random(void) {
   return state;
 }
 
-static void fill(uint32_t *array, size_t count, uint32_t mask) {
-  for (size_t i = 0; i < count; i++) array[i] = next_random() & mask;
+static void fill(uint32_t *array, int count, uint32_t mask) {
+  for (int i = 0; i < count; i++) array[i] = next_random() & mask;
 }
 
 static void fill_all(bnn_type type) {
-  fill(words, PIXELS * WORDS, UINT32_MAX);
-  fill(filter, CHANNELS * TAPS * WORDS, UINT32_MAX);
-  fill(values, PIXELS * CHANNELS, type == BNN_bool ? 0x01010101 : UINT32_MAX);
-  for (int i = 0; i < CHANNELS; i++) {
+  fill(words, size * size * channels / 32, UINT32_MAX);
+  fill(filter, channels * TAPS * channels / 32, UINT32_MAX);
+  fill(values, size * size * channels, type == BNN_bool ? 0x01010101 : UINT32_MAX);
+  for (int i = 0; i < channels; i++) {
     multiplier[i] = 0.5f + (float)(next_random() % 256) / 256;
     bias[i] = (float)(next_random() % 64);
-    threshold[i] = CHANNELS * TAPS / 2 + (int32_t)(next_random() % 64) - 32;
+    threshold[i] = channels * TAPS / 2 + (int32_t)(next_random() % 64) - 32;
   }
 }
 
@@ -52,17 +53,18 @@ static void bconv2d(bnn_type type, bnn_isa isa) {
 
 static void bmaxpool2d(bnn_type type, bnn_isa isa) {
   (void)type;
-  bnn_bmaxpool2d_options options = {WORDS, 3, 3, 2, 2, true};
-  bnn_bmaxpool2d(&options, SHAPE, words, output, isa, NULL);
+  bnn_bmaxpool2d_options options = {channels / 32, 3, 3, 2, 2, true};
+  bnn_image_shape shape = {1, size, size};
+  bnn_bmaxpool2d(&options, shape, words, output, isa, NULL);
 }
 
 static void dequantize(bnn_type type, bnn_isa isa) {
-  bnn_dequantize_options options = {type, 0.5f, 3, PIXELS, CHANNELS};
+  bnn_dequantize_options options = {type, 0.5f, 3, (size_t)(size * size), (size_t)channels};
   bnn_dequantize(&options, words, output, isa, NULL);
 }
 
 static void quantize(bnn_type type, bnn_isa isa) {
-  bnn_quantize_options options = {type, 3, PIXELS, CHANNELS};
+  bnn_quantize_options options = {type, 3, (size_t)(size * size), (size_t)channels};
   bnn_quantize(&options, values, output, isa, NULL);
 }
 
@@ -102,8 +104,8 @@ static operator_function *operator_named(const char *name) {
 }
 
 static void create_conv(bnn_type type, bnn_isa isa, bnn_padding padding) {
-  bnn_bconv2d_options options = {.channels_in = CHANNELS,
-                                 .channels_out = CHANNELS,
+  bnn_bconv2d_options options = {.channels_in = channels,
+                                 .channels_out = channels,
                                  .groups = 1,
                                  .kernel_height = 3,
                                  .kernel_width = 3,
@@ -116,10 +118,10 @@ static void create_conv(bnn_type type, bnn_isa isa, bnn_padding padding) {
                                  .scale = 8};
   bool packed = type == BNN_packed;
   bnn_error error;
-  bnn_image_shape shape;
+  bnn_image_shape shape = {1, size, size};
   conv = bnn_bconv2d_create(&options, filter, packed ? NULL : multiplier, packed ? NULL : bias,
                             packed ? threshold : NULL, isa, &error);
-  if (!conv || !bnn_bconv2d_reshape(conv, SHAPE, &shape, &error)) stop(error.text);
+  if (!conv || !bnn_bconv2d_reshape(conv, shape, &shape, &error)) stop(error.text);
 }
 
 /* Valgrind has no AVX-512. */
@@ -137,17 +139,27 @@ static void list(void) {
   }
 }
 
-int main(int count, char **arguments) {
-  if (count < 4) return list(), 0;
-  operator_function *call = operator_named(arguments[1]);
-  bnn_type type = type_named(arguments[2]);
+static void choose_shape(const char *const *arguments) {
+  size = atoi(arguments[0]), channels = atoi(arguments[1]);
+  if (size < 1 || channels < 1 || channels % 32 || channels > MOST_CHANNELS ||
+      size > MOST_VALUES / channels / size)
+    stop("a shape that there is no room for");
+}
+
+int main(int count, char **given) {
+  enum { CALLS = 1, OPERATOR, TYPE, ISA, REST };
+  const char *const *arguments = (const char *const *)given;
+  if (count < REST) return list(), 0;
+  operator_function *call = operator_named(arguments[OPERATOR]);
+  bnn_type type = type_named(arguments[TYPE]);
   bnn_isa isa;
   bnn_error error;
-  if (!bnn_isa_choose(arguments[3], &isa, &error)) stop(error.text);
+  if (!bnn_isa_choose(arguments[ISA], &isa, &error)) stop(error.text);
+  if (count == REST + 2) choose_shape(arguments + REST);
   fill_all(type);
-  if (call == bconv2d) create_conv(type, isa, count > 4 ? BNN_SAME_ZERO : BNN_SAME_ONE);
+  if (call == bconv2d) create_conv(type, isa, count == REST + 1 ? BNN_SAME_ZERO : BNN_SAME_ONE);
   call(type, isa); /* What a first call alone does is not counted. */
-  measured(call, type, isa);
+  for (int i = atoi(arguments[CALLS]); i > 0; i--) measured(call, type, isa);
   bnn_bconv2d_free(conv);
   return 0;
 }

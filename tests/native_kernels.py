@@ -10,7 +10,7 @@ import numpy as np
 from keras_bnn.bits import words_for
 from keras_bnn.runtime import native
 
-ISAS = ("portable", "avx2", "avx512")
+ISAS = ("portable", "avx2", "avx512", "neon")
 TYPES = {"float32": 0, "int8": 1, "bool": 2, "packed": 3}
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6")
 PADDINGS = {("valid", 0): 0, ("valid", 1): 0, ("same", 1): 1, ("same", 0): 2}

@@ -40,7 +40,7 @@ def equal(got, expected):
 def test_every_set_that_the_processor_reports_has_its_kernels():
     """A set that is here and has no kernel would be skipped by all tests below."""
     flags = Path("/proc/cpuinfo").read_text().split()
-    sets = {"avx2": "avx2", "avx512": "avx512_vpopcntdq"}
+    sets = {"avx2": "avx2", "avx512": "avx512_vpopcntdq", "neon": "asimd"}
     here = {isa for isa, flag in sets.items() if flag in flags} | {"portable"}
     assert set(AVAILABLE) == here
     assert {isa for _, isa in kernels("bconv2d")} == here

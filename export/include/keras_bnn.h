@@ -29,7 +29,7 @@ typedef struct {
 typedef enum { BNN_float32, BNN_int8, BNN_bool, BNN_packed } bnn_type;
 
 /* Instruction sets, each better than the ones before it where the processor has it. */
-typedef enum { BNN_portable, BNN_avx2, BNN_avx512 } bnn_isa;
+typedef enum { BNN_portable, BNN_avx2, BNN_avx512, BNN_neon } bnn_isa;
 
 /* The name of an instruction set that this processor and this library have, best first; NULL from
  * some `index` on. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[] = {"portable", "avx2", "avx512"};
+static const char *const names[] = {"portable", "avx2", "avx512", "neon"};
 enum { COUNT = sizeof names / sizeof *names };
 
 bool bnn_isa_runs_here(bnn_isa isa) {
@@ -14,6 +14,9 @@ bool bnn_isa_runs_here(bnn_isa isa) {
   if (isa == BNN_avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vpopcntdq");
+#elif BNN_ARM64
+  /* Every 64-bit ARM processor that runs Linux or Android has it. */
+  if (isa == BNN_neon) return true;
 #endif
   return isa == BNN_portable;
 }

@@ -11,6 +11,11 @@
 #else
 #define BNN_X86 0
 #endif
+#if defined(__aarch64__) && !defined(__AARCH64EB__)
+#define BNN_ARM64 1
+#else
+#define BNN_ARM64 0
+#endif
 
 bool bnn_isa_runs_here(bnn_isa isa);
 

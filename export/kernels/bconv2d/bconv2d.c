@@ -82,6 +82,7 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
       conv->weights = bnn_weights_shape(options, bnn_form_of(kernels[i].isa));
     }
   conv->padded.form = conv->weights.form;
+  conv->padded.group_words = conv->weights.words;
   conv->padded.channel_words = conv->weights.words * (size_t)options->groups;
   conv->padded.pixel_words = conv->padded.channel_words * bnn_form_words(conv->weights.form);
   if (!allocate_constants(conv, filter)) {

@@ -1,10 +1,13 @@
 /* Contract of the kernels of LceBconv2d: some pixels × one tile of output channels.
  *
- * Kernels read activations and weights in one of two forms, by their instruction set. With
+ * Kernels read activations and weights in one of three forms, by their instruction set. With
  * a = pixels[p] + taps[t], for pixel p and channel c of the tile
  *
  *     BNN_WORDS, a tile of 32 channels:
  *     different = Σ over t < tap_count, j < words of popcount(a[j] ^ weights[t·words + j][c])
+ *
+ *     BNN_FOURFOLD, the same with each word of activations four times: a[4·j], and so up to
+ *     a[4·j + 3], for a[j].
  *
  *     BNN_NIBBLES, a tile of 64 channels: for activations the half bytes of each word, in the upper
  *     halves of 8 bytes, first the lower halves of all 4; for weights the bytes of each word:
@@ -29,8 +32,9 @@
 
 #include "isa.h"
 
-typedef enum { BNN_WORDS, BNN_NIBBLES } bnn_form;
+typedef enum { BNN_WORDS, BNN_FOURFOLD, BNN_NIBBLES } bnn_form;
 enum { BNN_WORDS_TILE = 32, BNN_NIBBLES_TILE = 64 };
+enum { BNN_MOST_PIXELS = 36 }; /* in one call */
 
 typedef struct {
   const uint32_t *const *pixels; /* where the first tap of each begins */
@@ -39,7 +43,7 @@ typedef struct {
   const void *weights; /* aligned to 64 bytes, like the vectors below */
   const float *factor, *offset;
   const int32_t *threshold;
-  int32_t low, high;                 /* of the clamp */
+  int32_t low, high;                 /* of the clamp; INT32_MIN and INT32_MAX if there is none */
   const int32_t *const *corrections; /* NULL, or a pointer for each pixel */
   bool late;                         /* whether float32 adds the correction late */
   size_t channels;                   /* 1 or more */

@@ -38,17 +38,11 @@ void bnn_output_channel(bnn_output *output, size_t at, const bnn_bconv2d_options
 
 void bnn_output_clamp(bnn_output *output, const bnn_bconv2d_options *options) {
   int32_t k = (int32_t)bnn_output_k(options);
-  static const struct {
-    int32_t low, high;
-  } clamps[] = {[BNN_RELU] = {0, INT32_MAX}, [BNN_RELU_N1_TO_1] = {-1, 1}, [BNN_RELU6] = {0, 6}};
-  int32_t low = -k, high = k;
-  if (options->activation != BNN_NONE) {
-    low = clamps[options->activation].low;
-    high = clamps[options->activation].high;
-    if (options->activation == BNN_RELU) high = k;
-  }
-  output->low = k - high;
-  output->high = k - low;
+  output->low = INT32_MIN, output->high = INT32_MAX;
+  if (options->activation == BNN_NONE) return;
+  output->high = options->activation == BNN_RELU_N1_TO_1 ? k + 1 : k;
+  if (options->activation == BNN_RELU_N1_TO_1) output->low = k - 1;
+  if (options->activation == BNN_RELU6) output->low = k - 6;
 }
 
 bool bnn_output_corrects_late(const bnn_bconv2d_options *options) {

@@ -1,7 +1,5 @@
 #include "padded.h"
 
-#include <string.h>
-
 #include "memory.h"
 #include "threads.h"
 
@@ -20,6 +18,19 @@ static size_t extent_of(const bnn_window *window) {
   return (size_t)(image > windows ? image : windows);
 }
 
+/* Where all channels of taps lie side by side, one tap with the words of all stands for a row. */
+static void place_taps(bnn_padded *padded, size_t taps_down, size_t taps_across) {
+  size_t down = (size_t)padded->rows.dilation, across = (size_t)padded->columns.dilation;
+  padded->tap_words = padded->group_words;
+  if (across == 1 && padded->group_words == padded->channel_words)
+    padded->tap_words *= taps_across, taps_across = 1;
+  padded->tap_count = taps_down * taps_across;
+  for (size_t i = 0; i < taps_down; i++)
+    for (size_t j = 0; j < taps_across; j++)
+      padded->taps[i * taps_across + j] =
+          (i * down * padded->width + j * across) * padded->pixel_words;
+}
+
 bool bnn_padded_reshape(bnn_padded *padded, size_t batch) {
   const bnn_window *rows = &padded->rows, *columns = &padded->columns;
   size_t taps_down = (size_t)rows->taps, taps_across = (size_t)columns->taps, image_words;
@@ -35,11 +46,7 @@ bool bnn_padded_reshape(bnn_padded *padded, size_t batch) {
                     1) ||
       !bnn_allocate((void **)&padded->taps, sizeof *padded->taps, taps_down, taps_across, 1))
     return false;
-  for (size_t i = 0; i < taps_down; i++)
-    for (size_t j = 0; j < taps_across; j++) {
-      size_t down = i * (size_t)rows->dilation, across = j * (size_t)columns->dilation;
-      padded->taps[i * taps_across + j] = (down * padded->width + across) * padded->pixel_words;
-    }
+  place_taps(padded, taps_down, taps_across);
   return true;
 }
 
@@ -62,10 +69,7 @@ static void fill_rows(void *context, size_t begin, size_t end) {
     uint32_t *to = pixel_at(padded, row / height, row % height + (size_t)padded->rows.before,
                             (size_t)padded->columns.before);
     const uint32_t *from = job->input + row * count;
-    if (padded->form == BNN_NIBBLES)
-      bnn_nibbles_split(from, count, to);
-    else
-      memcpy(to, from, count * sizeof *to);
+    bnn_form_activations(padded->form, from, count, to);
   }
 }
 

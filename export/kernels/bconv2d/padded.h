@@ -8,13 +8,15 @@
 
 typedef struct {
   bnn_form form;
-  size_t channel_words, pixel_words; /* of a pixel: of the input, and here */
+  size_t group_words, channel_words; /* of a pixel of the input: of one group, and in all */
+  size_t pixel_words;                /* of a pixel here */
   bnn_window rows, columns;
-  size_t pixels;        /* output pixels of an image */
-  size_t images;        /* that there is room for */
-  size_t height, width; /* with what is around them */
-  uint32_t *words;      /* [images][height][width][pixel_words] */
-  size_t *taps;         /* how many words behind the first tap each lies */
+  size_t pixels;               /* output pixels of an image */
+  size_t images;               /* that there is room for */
+  size_t height, width;        /* with what is around them */
+  uint32_t *words;             /* [images][height][width][pixel_words] */
+  size_t tap_count, tap_words; /* as a kernel sees them; words of the input in each */
+  size_t *taps;                /* how many words behind the first tap each lies */
 } bnn_padded;
 
 /* Makes room for images of these windows, or for as many of `batch` as are worth the memory; false

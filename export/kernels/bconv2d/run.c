@@ -4,16 +4,11 @@
 #include "convolution.h"
 #include "threads.h"
 
-enum {
-  /* Pixels that meet a tile of weights while it is in the first cache: a multiple of what any
-   * kernel takes at once. */
-  BLOCK = 35,
-};
-
 struct job {
   const bnn_bconv2d *conv;
   char *output;
   size_t pixels, stride; /* output pixels of all padded images, bytes of each */
+  size_t block, blocks;  /* pixels of each but maybe the last, and how many there are */
   bool unaligned;        /* whether tiles share words of a packed output */
 };
 
@@ -31,8 +26,8 @@ static void append_bits(uint32_t *out, size_t first, const uint32_t *bits, size_
 /* A tile and the pixels that it points to. */
 struct block {
   bnn_bconv2d_tile tile;
-  const uint32_t *pixels[BLOCK];
-  const int32_t *corrections[BLOCK];
+  const uint32_t *pixels[BNN_MOST_PIXELS];
+  const int32_t *corrections[BNN_MOST_PIXELS];
 };
 
 /* Points to `count` windows from output pixel `first` on, to the channels of a group, and to the
@@ -40,25 +35,24 @@ struct block {
 static void find_pixels(const bnn_bconv2d *conv, size_t first, size_t count, size_t group_word,
                         size_t channel, struct block *block) {
   const bnn_padded *padded = &conv->padded;
-  size_t width = (size_t)padded->columns.outputs, height = (size_t)padded->rows.outputs;
-  size_t image = first / padded->pixels, y = first % padded->pixels / width, x = first % width;
+  size_t width = (size_t)padded->columns.outputs;
   size_t step = (size_t)padded->columns.stride * padded->pixel_words;
-  const uint32_t *window = bnn_padded_window(padded, image, y, x) + group_word;
-  for (size_t p = 0; p < count; p++, window += step) {
-    block->pixels[p] = window;
-    if (conv->borders.sums) block->corrections[p] = bnn_borders_at(&conv->borders, y, x) + channel;
-    if (++x < width) continue;
-    x = 0;
-    if (++y == height) y = 0, image++;
-    window = bnn_padded_window(padded, image, y, x) + group_word - step;
+  for (size_t p = 0, in_row; p < count; p += in_row) {
+    size_t image = (first + p) / padded->pixels, pixel = (first + p) % padded->pixels;
+    size_t y = pixel / width, x = pixel % width;
+    const uint32_t *window = bnn_padded_window(padded, image, y, x) + group_word;
+    in_row = width - x < count - p ? width - x : count - p;
+    for (size_t i = 0; i < in_row; i++) block->pixels[p + i] = window + i * step;
+    for (size_t i = 0; conv->borders.sums && i < in_row; i++)
+      block->corrections[p + i] = bnn_borders_at(&conv->borders, y, x + i) + channel;
   }
 }
 
 static void run_tile(const struct job *job, size_t index_of_block, size_t index) {
   const bnn_bconv2d *conv = job->conv;
   const bnn_weights *weights = &conv->weights;
-  size_t pixel = index_of_block * BLOCK, left = job->pixels - pixel;
-  size_t pixels = left < BLOCK ? left : BLOCK;
+  size_t pixel = index_of_block * job->block, left = job->pixels - pixel;
+  size_t pixels = left < job->block ? left : job->block;
   size_t width = bnn_form_tile(weights->form), at = index * width;
   size_t group = index / weights->group_tiles, lane = index % weights->group_tiles * width;
   size_t channel = group * weights->group_channels + lane, rest = weights->group_channels - lane;
@@ -67,8 +61,8 @@ static void run_tile(const struct job *job, size_t index_of_block, size_t index)
   block.tile = (bnn_bconv2d_tile){
       .pixels = block.pixels,
       .taps = conv->padded.taps,
-      .tap_count = weights->tap_count,
-      .words = weights->words,
+      .tap_count = conv->padded.tap_count,
+      .words = conv->padded.tap_words,
       .weights = bnn_weights_of_tile(weights, index),
       .low = conv->output.low,
       .high = conv->output.high,
@@ -94,7 +88,7 @@ static void run_tile(const struct job *job, size_t index_of_block, size_t index)
     conv->run(tile, pixels);
   } else {
     enum { MOST_WORDS = BNN_NIBBLES_TILE / 32 };
-    uint32_t bits[BLOCK][MOST_WORDS];
+    uint32_t bits[BNN_MOST_PIXELS][MOST_WORDS];
     char *out = tile->out;
     tile->out = (char *)bits, tile->stride = sizeof *bits;
     conv->run(tile, pixels);
@@ -107,16 +101,16 @@ static void run_tile(const struct job *job, size_t index_of_block, size_t index)
  * and so should be read but once; or where tiles share words whole blocks. */
 static void convolve(void *context, size_t begin, size_t end) {
   const struct job *job = context;
-  size_t tiles = job->conv->weights.tiles, blocks = (job->pixels + BLOCK - 1) / BLOCK;
   if (!job->unaligned) {
-    for (size_t item = begin; item < end; item++) run_tile(job, item % blocks, item / blocks);
+    for (size_t item = begin; item < end; item++)
+      run_tile(job, item % job->blocks, item / job->blocks);
     return;
   }
   for (size_t block = begin; block < end; block++) {
-    size_t left = job->pixels - block * BLOCK;
-    memset(job->output + block * BLOCK * job->stride, 0,
-           (left < BLOCK ? left : BLOCK) * job->stride);
-    for (size_t tile = 0; tile < tiles; tile++) run_tile(job, block, tile);
+    size_t first = block * job->block, left = job->pixels - first;
+    memset(job->output + first * job->stride, 0,
+           (left < job->block ? left : job->block) * job->stride);
+    for (size_t tile = 0; tile < job->conv->weights.tiles; tile++) run_tile(job, block, tile);
   }
 }
 
@@ -126,6 +120,7 @@ void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output, bnn
   size_t image_words =
       (size_t)padded->rows.size * (size_t)padded->columns.size * padded->channel_words;
   struct job job = {.conv = conv, .output = output};
+  job.block = bnn_form_block(conv->weights.form);
   job.stride = conv->options.output == BNN_packed    ? (channels + 31) / 32 * sizeof(uint32_t)
                : conv->options.output == BNN_float32 ? channels * sizeof(float)
                                                      : channels;
@@ -135,8 +130,9 @@ void bnn_bconv2d_run(bnn_bconv2d *conv, const uint32_t *input, void *output, bnn
     images = conv->batch - done < padded->images ? conv->batch - done : padded->images;
     bnn_padded_fill(&conv->padded, input + done * image_words, images, threads);
     job.pixels = images * padded->pixels;
-    size_t blocks = (job.pixels + BLOCK - 1) / BLOCK;
-    bnn_parallel(threads, job.unaligned ? blocks : blocks * conv->weights.tiles, convolve, &job);
+    job.blocks = (job.pixels + job.block - 1) / job.block;
+    size_t items = job.unaligned ? job.blocks : job.blocks * conv->weights.tiles;
+    bnn_parallel(threads, items, convolve, &job);
     job.output += job.pixels * job.stride;
   }
 }

@@ -6,19 +6,42 @@
 
 #include "memory.h"
 
-bnn_form bnn_form_of(bnn_isa isa) { return isa == BNN_avx2 ? BNN_NIBBLES : BNN_WORDS; }
+static const struct {
+  size_t tile, words, block;
+} forms[] = {
+    [BNN_WORDS] = {BNN_WORDS_TILE, 1, 35},     /* 5 · 7 pixels */
+    [BNN_FOURFOLD] = {BNN_WORDS_TILE, 4, 36},  /* 18 · 2 */
+    [BNN_NIBBLES] = {BNN_NIBBLES_TILE, 2, 35}, /* 7 · 5 */
+};
 
-size_t bnn_form_tile(bnn_form form) {
-  return form == BNN_NIBBLES ? BNN_NIBBLES_TILE : BNN_WORDS_TILE;
+bnn_form bnn_form_of(bnn_isa isa) {
+  return isa == BNN_avx2 ? BNN_NIBBLES : isa == BNN_neon ? BNN_FOURFOLD : BNN_WORDS;
 }
 
-size_t bnn_form_words(bnn_form form) { return form == BNN_NIBBLES ? 2 : 1; }
+size_t bnn_form_tile(bnn_form form) { return forms[form].tile; }
+size_t bnn_form_words(bnn_form form) { return forms[form].words; }
+size_t bnn_form_block(bnn_form form) { return forms[form].block; }
 
-void bnn_nibbles_split(const uint32_t *words, size_t count, uint32_t *split) {
+static void split_nibbles(const uint32_t *words, size_t count, uint32_t *split) {
   for (size_t i = 0; i < count; i++) {
     split[2 * i] = words[i] << 4 & 0xf0f0f0f0u;
     split[2 * i + 1] = words[i] & 0xf0f0f0f0u;
   }
+}
+
+static void repeat_words(const uint32_t *restrict words, size_t count,
+                         uint32_t (*restrict repeated)[4]) {
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < 4; k++) repeated[i][k] = words[i];
+}
+
+void bnn_form_activations(bnn_form form, const uint32_t *words, size_t count, uint32_t *to) {
+  if (form == BNN_NIBBLES)
+    split_nibbles(words, count, to);
+  else if (form == BNN_FOURFOLD)
+    repeat_words(words, count, (uint32_t(*)[4])to);
+  else
+    memcpy(to, words, count * sizeof *to);
 }
 
 bnn_weights bnn_weights_shape(const bnn_bconv2d_options *options, bnn_form form) {
@@ -47,7 +70,7 @@ const uint32_t *bnn_weights_of_tile(const bnn_weights *weights, size_t tile) {
 }
 
 static void place_word(bnn_form form, uint32_t *tile, size_t lane, uint32_t word) {
-  if (form == BNN_WORDS) {
+  if (form != BNN_NIBBLES) {
     tile[lane] = word;
     return;
   }

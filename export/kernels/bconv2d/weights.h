@@ -8,9 +8,12 @@ bnn_form bnn_form_of(bnn_isa isa);
 size_t bnn_form_tile(bnn_form form);
 /* Words of memory that one packed word of activations takes. */
 size_t bnn_form_words(bnn_form form);
+/* Pixels that meet a tile of weights while it is in the first cache: a multiple of what a kernel
+ * takes at once. */
+size_t bnn_form_block(bnn_form form);
 
-/* Splits words into their half bytes, as BNN_NIBBLES has them: two words of memory each. */
-void bnn_nibbles_split(const uint32_t *words, size_t count, uint32_t *split);
+/* Writes packed words of activations in a form. */
+void bnn_form_activations(bnn_form form, const uint32_t *words, size_t count, uint32_t *to);
 
 typedef struct {
   bnn_form form;
