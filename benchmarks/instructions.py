@@ -32,14 +32,23 @@ EXPORT = HERE.parent / "export"
 CONVOLUTIONS = ((56, 64), (28, 128), (14, 256), (7, 512))
 
 
-def build(folder: Path, compiler: str, *options: str) -> Path:
-    """The program, beside a library that is built as an installation builds it."""
-    program, library = folder / "instructions", folder / "libkeras_bnn.so"
+def build(folder: Path, *options: str) -> Path:
+    """The library, as an installation builds it."""
     emulated.run(["cmake", "-G", "Ninja", "-S", EXPORT, "-B", folder, *options])
     emulated.run(["cmake", "--build", folder])
-    compile_program = [compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"]
-    compile_program += [f"-I{EXPORT}/include", HERE / "instructions.c", library]
-    emulated.run([*compile_program, f"-Wl,-rpath,{folder}", "-o", program])
+    return folder / "libkeras_bnn.so"
+
+
+def build_for_aarch64(folder: Path) -> Path:
+    return build(folder, f"-DCMAKE_TOOLCHAIN_FILE={EXPORT / 'aarch64-linux-gnu.cmake'}")
+
+
+def build_program(library: Path, compiler: str) -> Path:
+    """The program, beside its library."""
+    program = library.with_name("instructions")
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{EXPORT}/include"]
+    linked = [library, f"-Wl,-rpath,{library.parent}"]
+    emulated.run([compiler, *flags, HERE / "instructions.c", *linked, "-o", program])
     return program
 
 
@@ -49,7 +58,7 @@ class Here:
     baseline, tolerance = HERE / "instructions.json", 0.03
 
     def __init__(self, folder: Path):
-        self._program = build(folder, os.environ.get("CC", "cc"))
+        self._program = build_program(build(folder), os.environ.get("CC", "cc"))
 
     def listed(self) -> str:
         return emulated.run([self._program])
@@ -82,8 +91,7 @@ class Aarch64:
     baseline, tolerance = HERE / "instructions_aarch64.json", 0.02
 
     def __init__(self, folder: Path, cpu: str):
-        toolchain = f"-DCMAKE_TOOLCHAIN_FILE={EXPORT / 'aarch64-linux-gnu.cmake'}"
-        self._program = build(folder, "aarch64-linux-gnu-gcc", toolchain)
+        self._program = build_program(build_for_aarch64(folder), "aarch64-linux-gnu-gcc")
         self._emulator = emulated.Emulator(cpu, folder)
 
     def listed(self) -> str:

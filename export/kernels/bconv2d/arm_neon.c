@@ -87,7 +87,7 @@ INLINE int32x4x2_t twice_different_s32x8(const counts *counts, size_t pixel, siz
                         vreinterpretq_s32_u32(vshll_high_n_u16(shorts, 1))}};
 }
 
-/* clamp(2·different + early)·factor + offset + late·factor, for each channel. */
+/* Of 32 channels, in registers from one pixel to the next. */
 typedef struct {
   float32x4_t factor[FOURS], offset[FOURS];
 } constants;
@@ -99,6 +99,7 @@ INLINE void load_constants(const bnn_bconv2d_tile *tile, constants *constants) {
   }
 }
 
+/* clamp(2·different + early)·factor + offset + late·factor. */
 INLINE void results_f32x32(const bnn_bconv2d_tile *tile, const constants *constants,
                            const counts *counts, size_t pixel, unsigned steps,
                            float32x4_t results[FOURS]) {
@@ -158,7 +159,7 @@ INLINE void finish_int8(const bnn_bconv2d_tile *tile, size_t pixels, const count
   }
 }
 
-/* Bit i of the result: lane i of `masks` is not 0, each of which is all ones or all zeros. */
+/* Bit i is that of lane i, whose bits are all the same. */
 INLINE uint32_t bits_of_u8x32(uint8x16_t low, uint8x16_t high) {
   const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
   uint8x16_t bits = vpaddq_u8(vandq_u8(low, bit), vandq_u8(high, bit));
@@ -194,7 +195,8 @@ INLINE void finish_packed(const bnn_bconv2d_tile *tile, size_t pixels, const cou
   }
 }
 
-/* Whether no result of an int8 output is NaN, or needs more than 16 bits before it is saturated. */
+/* Whether no result of an int8 output is NaN, or needs more than 16 bits before it is saturated:
+ * what is multiplied is k minus a sum of k signs, so from 0 to 2k. */
 static inline bool is_small(const bnn_bconv2d_tile *tile) {
   float32x4_t factor = vdupq_n_f32(0), offset = factor;
   for (size_t i = 0; i < FOURS; i++) {
@@ -212,26 +214,26 @@ static inline unsigned steps_of(const bnn_bconv2d_tile *tile, const counts *coun
   return steps;
 }
 
-/* Outputs of whole tiles, for a tile that has fewer channels. */
+/* A tile's own copy, which no output can change, with room for all channels if it has fewer. */
 typedef struct {
   bnn_bconv2d_tile tile;
   char rows[BNN_MOST_PIXELS][LANES * sizeof(float)];
 } whole;
 
-/* `shared`, which no output can change, or with room for whole tiles. */
 static inline void begin(const bnn_bconv2d_tile *shared, whole *whole) {
   whole->tile = *shared;
   if (shared->channels == LANES) return;
   whole->tile.out = whole->rows[0], whole->tile.stride = sizeof *whole->rows;
 }
 
+/* Copies the channels that there are from that room. */
 static inline void end(const bnn_bconv2d_tile *shared, size_t pixels, size_t size,
                        const whole *whole) {
   for (size_t p = 0; shared->channels < LANES && p < pixels; p++)
     memcpy(shared->out + p * shared->stride, whole->rows[p], shared->channels * size);
 }
 
-/* What is usual has a loop of its own. */
+/* Each of the usual steps has a loop of its own. */
 
 void bnn_bconv2d_float32_neon(const bnn_bconv2d_tile *shared, size_t pixels) {
   counts counts;

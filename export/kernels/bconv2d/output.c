@@ -39,10 +39,12 @@ void bnn_output_channel(bnn_output *output, size_t at, const bnn_bconv2d_options
 void bnn_output_clamp(bnn_output *output, const bnn_bconv2d_options *options) {
   int32_t k = (int32_t)bnn_output_k(options);
   output->low = INT32_MIN, output->high = INT32_MAX;
-  if (options->activation == BNN_NONE) return;
-  output->high = options->activation == BNN_RELU_N1_TO_1 ? k + 1 : k;
-  if (options->activation == BNN_RELU_N1_TO_1) output->low = k - 1;
-  if (options->activation == BNN_RELU6) output->low = k - 6;
+  switch (options->activation) {
+    case BNN_NONE: break;
+    case BNN_RELU: output->high = k; break;
+    case BNN_RELU_N1_TO_1: output->low = k - 1, output->high = k + 1; break;
+    case BNN_RELU6: output->low = k - 6, output->high = k; break;
+  }
 }
 
 bool bnn_output_corrects_late(const bnn_bconv2d_options *options) {

@@ -9,7 +9,7 @@ size_t bnn_form_tile(bnn_form form);
 /* Words of memory that one packed word of activations takes. */
 size_t bnn_form_words(bnn_form form);
 /* Pixels that meet a tile of weights while it is in the first cache: a multiple of what a kernel
- * takes at once. */
+ * takes at once, and BNN_MOST_PIXELS at most. */
 size_t bnn_form_block(bnn_form form);
 
 /* Writes packed words of activations in a form. */
