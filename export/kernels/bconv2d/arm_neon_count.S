@@ -2,8 +2,8 @@
  * are hidden. From intrinsics GCC 12 makes half as many instructions again.
  *
  * Activations come four times from memory (BNN_FOURFOLD) rather than through LD1R, which takes one
- * of the two vector pipes as well: llvm-mca 19 sees 85.0 products a cycle instead of 77.0 on a
- * Cortex-A72, 85.1 instead of 78.6 on a Neoverse N1, of 85.3 that EOR, CNT and ADD allow. UDOT in
+ * of the two vector pipes as well: llvm-mca 19 sees 85.2 products a cycle instead of 77.2 on a
+ * Cortex-A72, 85.2 instead of 78.7 on a Neoverse N1, of 85.3 that EOR, CNT and ADD allow. UDOT in
  * place of ADD, which would need no sums of bytes, leaves it at that.
  *
  * void bnn_bconv2d_count_neon(const uint32_t *const *pixels, size_t pairs, const size_t *taps,
