@@ -22,7 +22,7 @@ class Cache:
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """As the board's own files have it: `variant`, `part`, `revision` of the core, speeds in kHz."""
+    """What its Linux reports; `variant`, `part` and `revision` are the core's, speeds in kHz."""
 
     model: str
     variant: str
