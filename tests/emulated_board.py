@@ -64,13 +64,13 @@ class EngineOnBoard:
         graph = Graph(read(data))
         self._inputs = [port.name for port in graph.inputs]
         self._outputs = [port.name for port in graph.outputs]
-        (board.home / "model.tflite").write_bytes(data)
+        (board.home / "verified.tflite").write_bytes(data)
 
     def run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Returns the outputs in the file's order."""
         home = self._board.home
         np.savez(home / "inputs.npz", **dict(zip(self._inputs, inputs, strict=True)))
-        files = ("model.tflite", "inputs.npz", "-o", "outputs.npz")
+        files = ("verified.tflite", "inputs.npz", "-o", "outputs.npz")
         self._board.output("bnn/bin/keras-bnn", "predict", *files)
         with np.load(home / "outputs.npz") as outputs:
             return [outputs[name] for name in self._outputs]
