@@ -53,6 +53,8 @@ class Classifier:
         if not self._labels:
             raise InputError(f"{path} has no labels: export it with labels=[…]")
         self._interpreter = Interpreter(path, num_threads=threads)
+        # The first prediction takes longer: it allocates.
+        self.label(Image.new(self._mode, self._size))
 
     def label(self, image: Image.Image) -> tuple[str, float]:
         """The class of an image, cropped to the network's shape, and the network's milliseconds."""
