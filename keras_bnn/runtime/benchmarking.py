@@ -16,7 +16,8 @@ from keras_bnn.runtime import machine, native
 from keras_bnn.runtime.foreign import has_1bit_operators
 from keras_bnn.runtime.interpreter import Interpreter
 from keras_bnn.runtime.lce import LCE_KERNELS, is_installed
-from keras_bnn.runtime.profiling import Profile, profile
+from keras_bnn.runtime.machine_state import MachineState, machine_state
+from keras_bnn.runtime.profiling import Profile, Step, profile
 from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
 from keras_bnn.tables import aligned
 from keras_bnn.tflite.file import read
@@ -55,6 +56,8 @@ class Benchmark:
         core: The one that everything was pinned to, or `None`.
         notes: What was left out, and why.
         profiles: Where the time of each 1-bit file goes, if that was asked for.
+        board: The name of a single-board computer.
+        before, after: Clock, temperature and throttling around the measurements.
     """
 
     measurements: list[Measurement]
@@ -66,10 +69,30 @@ class Benchmark:
     core: int | None
     notes: list[str]
     profiles: list[Profile]
+    board: str | None = None
+    before: MachineState | None = None
+    after: MachineState | None = None
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Benchmark:
+        """The inverse of `to_dict`, from JSON."""
+        measurements = [
+            Measurement(**{**found, "timing": Timing(**found["timing"])})
+            for found in values["measurements"]
+        ]
+        profiles = [
+            Profile(**{**found, "steps": [_step(step) for step in found["steps"]]})
+            for found in values["profiles"]
+        ]
+        states = {
+            moment: values[moment] and MachineState(**values[moment])
+            for moment in ("before", "after")
+        }
+        return cls(**{**values, "measurements": measurements, "profiles": profiles, **states})
 
     def __str__(self) -> str:
         first = self.measurements[0].timing.median
@@ -95,10 +118,24 @@ class Benchmark:
             f"{self.processor} ({self.machine}), "
             + (f"pinned to core {self.core}" if self.core is not None else "not pinned"),
             f"Python {self.python}, {', '.join(known)}",
+            *self._conditions(),
             *self.notes,
             *(f"\n{found}" for found in self.profiles),
         ]
         return "\n".join(lines)
+
+    def _conditions(self) -> list[str]:
+        if not self.before or not self.after:
+            return []
+        if not self.board and not any(asdict(self.before).values()):
+            return []
+        states = [("before", *self.before.cells()), ("after", *self.after.cells())]
+        title = [self.board] if self.board else []
+        return [*title, aligned([("", "clock", "governor", "temperature", "throttling"), *states])]
+
+
+def _step(values: dict) -> Step:
+    return Step(**{**values, "operators": tuple(values["operators"])})
 
 
 def benchmark(
@@ -141,6 +178,7 @@ def benchmark(
     notes: list[str] = []
     measurements: list[Measurement] = []
     profiles: list[Profile] = []
+    before = machine_state()
     with _pinned(core):
         for count in threads:
             calls = {}
@@ -154,6 +192,7 @@ def benchmark(
             ]
             if profiled:
                 profiles += _profiles(paths, count, batch, seconds / len(paths), notes)
+    after = machine_state()
     return Benchmark(
         sorted(measurements, key=lambda found: [str(path) for path in paths].index(found.file)),
         machine.processor(),
@@ -164,6 +203,9 @@ def benchmark(
         core,
         list(dict.fromkeys(notes)),
         profiles,
+        machine.board(),
+        before,
+        after,
     )
 
 
