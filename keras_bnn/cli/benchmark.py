@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from keras_bnn.cli.output import Json, quiet, show
+from keras_bnn.cli.output import Json, progress, quiet, show
 from keras_bnn.errors import InputError
 
 
@@ -64,7 +64,9 @@ def command(
             _refuse(over_adb, f"with --on {on}")
             from keras_bnn.deploy import ssh
 
-            result = ssh.benchmark(target, files, threads=counts, **measuring, **over_ssh)
+            result = ssh.benchmark(
+                target, files, threads=counts, **measuring, **over_ssh, say=progress
+            )
     show(result.to_dict(), as_json, str(result))
 
 

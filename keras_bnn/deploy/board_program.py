@@ -1,7 +1,7 @@
 """Runs on the board, with its own Python and nothing installed: `board.py` sends it as text.
 
-A request is one line of JSON on standard input, behind this text; the bytes of files may follow. The
-answer is the last line on standard output: `{"answer": …}`, or `{"error": …}` in one sentence.
+A request is one line of JSON on standard input, behind this text; the bytes of files may follow.
+The reply is the last line on standard output: `{"answer": …}`, or `{"error": …}` in one sentence.
 
 Everything lies in `~/.keras-bnn`. Whatever changes it holds a lock, which ends with the process, so
 all that has a temporary name when a process gets the lock was left by one that was cut off.
@@ -65,7 +65,7 @@ def _free():
 
 
 def _names(folder):
-    return sorted(os.listdir(folder)) if folder.is_dir() else []
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def _is_busy():
@@ -164,7 +164,14 @@ def _build(folder, wheels, offline):
     for stored, name in wheels:
         (files / name).symlink_to(STORE / stored)
     # Python compiles what it imports; all of it takes minutes on a small board.
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-compile", "--no-input"]
+    pip = [
+        str(environment / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--no-compile",
+        "--no-input",
+    ]
     pip += ["--disable-pip-version-check", *(["--no-index"] if offline else [])]
     remedy = "" if offline else " If it has no internet, add --offline."
     _succeed("installing", [*pip, *(str(files / name) for _, name in wheels)], remedy)
@@ -243,7 +250,10 @@ def main():
 def _reason(error):
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}."
-    return f"the disk of {HOME} is full ({_free() / 1e6:.0f} MB free): free some space, and run this again."
+    return (
+        f"the disk of {HOME} is full ({_free() / 1e6:.0f} MB free): free some space, and run this "
+        "again."
+    )
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _ssh(text: str) -> Ssh:
     # The "%" before an IPv6 zone, as URLs write it or as people do.
     host = host.replace("%25", "%") if found["address"] else unquote(host)
     port = int(found["port"]) if found["port"] else None
-    if user == "" or port is not None and not 1 <= port <= 65535:
+    if user == "" or (port is not None and not 1 <= port <= 65535):
         what = "the user is empty" if user == "" else f"port {port} is not from 1 to 65535"
         raise InputError(f"--on is {text!r}: {what}. Leave it out, or mend it.")
     for name, value in (("host", host), ("user", user or "")):

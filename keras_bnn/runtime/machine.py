@@ -16,19 +16,22 @@ PACKAGES = (
 
 
 # Cores that boards for 1-bit networks have, by ARM's own part numbers: Linux tells no name there.
-_ARM, _ARM_PARTS = "0x41", {
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd41": "Cortex-A78",
-    "0xd44": "Cortex-X1",
-}
+_ARM, _ARM_PARTS = (
+    "0x41",
+    {
+        "0xd03": "Cortex-A53",
+        "0xd04": "Cortex-A35",
+        "0xd05": "Cortex-A55",
+        "0xd07": "Cortex-A57",
+        "0xd08": "Cortex-A72",
+        "0xd09": "Cortex-A73",
+        "0xd0a": "Cortex-A75",
+        "0xd0b": "Cortex-A76",
+        "0xd0c": "Neoverse-N1",
+        "0xd41": "Cortex-A78",
+        "0xd44": "Cortex-X1",
+    },
+)
 
 
 def processor() -> str:
