@@ -18,8 +18,8 @@ from keras_bnn.deploy.wheels import (
 )
 from keras_bnn.errors import InputError
 
-# Bytes of an environment with NumPy and LiteRT, and of what pip unpacks meanwhile.
-_ENVIRONMENT_BYTES = 400 << 20
+# Of an environment with NumPy, LiteRT and what they compile: about 150 MB, and some room.
+_ENVIRONMENT_BYTES = 200_000_000
 
 
 def install(
