@@ -22,17 +22,18 @@ class Board:
 
     Attributes:
         home: Its user's folder, as this machine sees it.
-        port: Of 127.0.0.1.
-        environment: Variables for a process whose `ssh` knows it as `emulated-pi`.
-        cut_after: Bytes that a client may send before it loses its connection.
+        port: Of 127.0.0.1, which this machine's ssh also knows as `emulated-pi`.
+        path: The variable `PATH` of a process whose `ssh` knows that, and the board's key.
+        cut_after: Bytes that a client may send before it loses its connection; `None` never cuts.
     """
 
     def __init__(self, root: Path, folder: Path, namespace: int):
         self.home = Path(f"/proc/{namespace}/root", *root.parts[1:], "home/pi")
         self.cut_after: int | None = None
         self._folder = folder
-        self._namespace = namespace
+        self._namespace = Path(f"/proc/{namespace}/ns")
         self._sessions: list[subprocess.Popen] = []
+        self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         # ssh reads the configuration of the user's account, whatever HOME is.
@@ -40,36 +41,43 @@ class Board:
         programs.mkdir()
         (programs / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {folder}/config "$@"\n')
         (programs / "ssh").chmod(0o755)
-        self.environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        self._write_client_configuration()
-
-    def _write_client_configuration(self) -> None:
-        folder = self._folder
-        key = (folder / "host_key.pub").read_text()
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}")
+        self.path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        self.know(folder / "host_key.pub")
         (folder / "config").write_text(
             "Host emulated-pi\n"
             f"  HostName 127.0.0.1\n  Port {self.port}\n  User root\n"
-            f"  IdentityFile {folder}/user_key\n  IdentitiesOnly yes\n"
-            f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  BatchMode yes\n"
+            f"Host *\n  IdentityFile {folder}/user_key\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {folder}/known_hosts\n  BatchMode yes\n"
         )
 
+    def know(self, key: Path | None) -> None:
+        """Makes a key the one that this machine expects of the board; `None` is none yet."""
+        line = f"[127.0.0.1]:{self.port} {key.read_text()}" if key else ""
+        (self._folder / "known_hosts").write_text(line)
+
+    def trust(self, key: Path | None) -> None:
+        """Lets the owner of a key log in, and nobody else."""
+        (self._folder / "authorized_keys").write_text(key.read_text() if key else "")
+
     def serve(self) -> None:
-        """Takes connections until the listener is closed."""
+        """Takes connections until `stop`."""
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 here, there = socket.socketpair()
-                command = ["nsenter", f"--mount=/proc/{self._namespace}/ns/mnt", SSHD, "-i", "-e"]
+                namespaces = [
+                    f"--mount={self._namespace}/mnt",
+                    f"--pid={self._namespace}/pid_for_children",
+                ]
+                command = ["nsenter", *namespaces, SSHD, "-i", "-e"]
                 with there, (self._folder / "sshd.log").open("ab") as log:
+                    configuration = ["-f", str(self._folder / "sshd_config")]
                     self._sessions.append(
                         subprocess.Popen(
-                            [*command, "-f", self._folder / "sshd_config"],
-                            stdin=there,
-                            stdout=there,
-                            stderr=log,
+                            [*command, *configuration], stdin=there, stdout=there, stderr=log
                         )
                     )
+                self._sockets += [client, here]
                 for source, sink, counted in ((client, here, True), (here, client, False)):
                     threading.Thread(target=self._pass_on, args=(source, sink, counted)).start()
 
@@ -81,23 +89,30 @@ class Board:
                 if counted and self.cut_after is not None and passed > self.cut_after:
                     break
                 sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        _shut([source, sink])
 
     def cut(self) -> None:
-        """Ends all connections, as a board that loses its network does."""
-        for session in self._sessions:
-            session.kill()
+        """Ends all connections, and nothing of what runs on the board."""
+        _shut(self._sockets)
 
     def stop(self) -> None:
-        """Ends what runs."""
-        # A thread that waits in accept wakes at this, and not at close.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        """Takes no more connections, and ends those that there are."""
+        _shut([self._listener])
         self.cut()
+
+    def wait(self) -> None:
+        """Waits until nothing runs."""
         for session in self._sessions:
             session.wait()
+        for end in (self._listener, *self._sockets):
+            end.close()
+
+
+def _shut(sockets: Iterable[socket.socket]) -> None:
+    """Unlike closing, this wakes the threads that wait for them."""
+    for end in sockets:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -115,6 +130,7 @@ def running(
     """
     # Where Debian's sshd wants to lock itself into, and its service makes.
     Path("/run/sshd").mkdir(exist_ok=True)
+    root = root.absolute()
     _write_server_configuration(root, folder, board)
     steps = [
         "set -e",
@@ -128,8 +144,9 @@ def running(
         "echo mounted",
         "exec cat",
     ]
-    holder = ["unshare", "--mount", "sh", "-c", "\n".join(steps)]
-    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    # Its first process is that of the namespace: nothing there outlives it.
+    first = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", "\n".join(steps)]
+    with subprocess.Popen(first, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"mounted\n"
         emulated = Board(root, folder, process.pid)
@@ -140,6 +157,8 @@ def running(
         finally:
             emulated.stop()
             thread.join()
+            process.kill()
+            emulated.wait()
 
 
 def _write_server_configuration(root: Path, folder: Path, board: str) -> None:
