@@ -4,8 +4,8 @@
 """
 
 import json
-import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from fake_ssh import FakeSsh
@@ -184,7 +184,7 @@ def test_one_connection_is_shared_and_ended(ssh, tmp_path):
         assert arguments[arguments.index("-S") + 1] == first[first.index("-S") + 1]
         # It never connects by itself.
         assert "ProxyCommand=false" in arguments
-    assert not os.path.exists(os.path.dirname(first[first.index("-S") + 1]))
+    assert not Path(first[first.index("-S") + 1]).parent.exists()
 
 
 def test_no_ssh(run, model, monkeypatch, tmp_path):
@@ -205,5 +205,5 @@ def test_wrong_files_never_reach_ssh(run, ssh, tmp_path, model):
 
 def test_errors_are_input_errors(ssh):
     ssh.answer(connects=False)
-    with pytest.raises(InputError, match="^b: "), connected(Ssh("b")):
+    with pytest.raises(InputError, match="b: it cannot be reached"), connected(Ssh("b")):
         pass

@@ -54,7 +54,7 @@ def look():
         "home": str(HOME),
         "free": _free(),
         "environments": _names(ENVIRONMENTS),
-        "environment": ENVIRONMENT.resolve().name if ENVIRONMENT.is_symlink() else None,
+        "environment": ENVIRONMENT.resolve().name if ENVIRONMENT.exists() else None,
         "store": _names(STORE),
         "busy": _is_busy(),
     }
@@ -103,7 +103,7 @@ def _locked():
 
 
 def receive(files):
-    """Takes files (`name` in the store, starting with `sha256`; `size`) from standard input."""
+    """Takes files from standard input: their names in the store, sizes and SHA-256."""
     with _locked() as folder:
         STORE.mkdir(exist_ok=True)
         for file in files:
@@ -126,6 +126,8 @@ def _copy(path, size):
             digest.update(chunk)
             file.write(chunk)
             size -= len(chunk)
+        # A board that loses power may otherwise have the name without the content.
+        os.fsync(file)
     return digest.hexdigest()
 
 
@@ -139,9 +141,12 @@ def install(environment, wheels, offline):
     """
     with _locked() as folder:
         target = ENVIRONMENTS / environment
-        if not target.exists():
+        is_new = not target.exists()
+        if is_new:
             ENVIRONMENTS.mkdir(exist_ok=True)
-            _build(folder, wheels, offline).rename(target)
+            built = _build(folder, wheels, offline)
+            os.sync()
+            built.rename(target)
         link = folder / "link"
         link.symlink_to(target)
         link.replace(ENVIRONMENT)
@@ -151,9 +156,19 @@ def install(environment, wheels, offline):
         launcher.write_text(f'#!/bin/sh\nexec {python} -m keras_bnn "$@"\n')
         launcher.chmod(0o755)
         launcher.replace(LAUNCHER)
-        for other in _names(ENVIRONMENTS):
-            if other != environment:
-                shutil.rmtree(ENVIRONMENTS / other)
+        if is_new:
+            _forget_others(folder, environment, wheels)
+
+
+def _forget_others(folder, environment, wheels):
+    """Removes other environments and wheels, all at once: half of one would pass for whole."""
+    for name in _names(ENVIRONMENTS):
+        if name != environment:
+            (ENVIRONMENTS / name).rename(folder / name)
+    needed = [stored for stored, _ in wheels]
+    for path in STORE.glob("*.whl"):
+        if path.name not in needed:
+            path.unlink()
 
 
 def _build(folder, wheels, offline):
@@ -164,15 +179,8 @@ def _build(folder, wheels, offline):
     for stored, name in wheels:
         (files / name).symlink_to(STORE / stored)
     # Python compiles what it imports; all of it takes minutes on a small board.
-    pip = [
-        str(environment / "bin" / "python"),
-        "-m",
-        "pip",
-        "install",
-        "--no-compile",
-        "--no-input",
-    ]
-    pip += ["--disable-pip-version-check", *(["--no-index"] if offline else [])]
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--no-compile"]
+    pip += ["--no-input", "--disable-pip-version-check", *(["--no-index"] if offline else [])]
     remedy = "" if offline else " If it has no internet, add --offline."
     _succeed("installing", [*pip, *(str(files / name) for _, name in wheels)], remedy)
     return environment

@@ -8,6 +8,7 @@ of a file is ever part of a command.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -94,6 +95,8 @@ def connected(target: Ssh) -> Iterator[Connection]:
     Raises:
         InputError: If there is no way to log in; the message says what to do.
     """
+    if os.name == "nt":
+        raise InputError("Windows' ssh shares no connections: run this in WSL.")
     # A socket's path has room for about a hundred bytes, so not where TMPDIR may be deep.
     with tempfile.TemporaryDirectory(prefix="keras-bnn-", dir="/tmp") as folder:
         connection = Connection(target, Path(folder, "ssh"))
