@@ -169,9 +169,12 @@ def test_deploy_says_how_to_run_the_file(installed, model, tmp_path):
 def test_a_disk_that_fills(installed, folder, tmp_path):
     board, _ = installed
     filler = board.home / "filler"
-    with Path("/dev/zero").open("rb") as zeros, filler.open("wb", 0) as file:
-        with pytest.raises(OSError, match="No space left"):
-            shutil.copyfileobj(zeros, file)
+    with (
+        Path("/dev/zero").open("rb") as zeros,
+        filler.open("wb", 0) as file,
+        pytest.raises(OSError, match="No space left"),
+    ):
+        shutil.copyfileobj(zeros, file)
     other = tmp_path / "other.tflite"
     # Behind the flatbuffer, where TFLite's labels are, too.
     other.write_bytes((folder / "model.tflite").read_bytes() + bytes(1 << 20))
