@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -44,10 +45,10 @@ class Ran:
         return last
 
 
-def start_there(board, *arguments, script=SCRIPT, **variables):
-    """Starts a command here, for the board."""
+def start_there(board, *arguments, script=SCRIPT, folder=None, **variables):
+    """Starts a command in a folder here, for the board."""
     environment = {**os.environ, "PATH": board.path, **variables}
-    return start(*arguments, script=script, env=environment)
+    return start(*arguments, script=script, cwd=folder, env=environment)
 
 
 def ran(process) -> Ran:
@@ -125,6 +126,20 @@ def test_benchmark(installed, folder):
     assert f"{file}  LiteRT + keras-bnn" in table
     assert "before  600 of 1800 MHz  ondemand  48.0 °C      none" in table
     assert_nothing_is_unfinished(board)
+
+
+def test_the_readme_shows_what_is_printed(installed, folder, tmp_path):
+    """But for the numbers, and the instruction set."""
+    board, _ = installed
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (shown,) = re.findall(r"<!-- over ssh -->\n```\n(.*?)```\n", readme, re.DOTALL)
+    shutil.copy(folder / "model.tflite", tmp_path)
+    options = ("--on", BOARD, "--seconds", 0.01)
+    printed = ran(start_there(board, "benchmark", "model.tflite", *options, folder=tmp_path)).out
+    shown, printed = (
+        re.sub(r"\(\w+\) |[\d.]+", "…", " ".join(text.split())) for text in (shown, printed)
+    )
+    assert printed == shown
 
 
 def test_the_second_run_sends_what_changed(installed, folder, model, wheel, tmp_path):
@@ -210,7 +225,7 @@ def test_a_connection_that_is_cut(boards, tmp_path, folder, wheel):
 
 def test_a_disk_that_is_too_small(boards, tmp_path, model, wheel):
     options = ("--on", BOARD, "--offline", "--wheel", wheel, "--", model)
-    with boards(tmp_path, size="120m") as board:
+    with boards(tmp_path, size="45m") as board:
         refused = ran(start_there(board, "deploy", *options)).error
         assert "MB left for /home/pi/.keras-bnn, expected " in refused
         assert not ours(board).exists()
@@ -249,6 +264,21 @@ def test_boards_that_will_not_do(boards, tmp_path, model, wheel, change, expecte
         words = ("deploy", "--on", BOARD, "--wheel", wheel, "--", model)
         assert expected in ran(start_there(board, *words)).error
         assert not ours(board).exists()
+
+
+def test_a_passphrase_is_asked_for_once(boards, tmp_path, model, wheel):
+    with boards(tmp_path, changes=["rm -r usr/lib/python3.11/ensurepip"]) as board:
+        key, config = tmp_path / "user_key", tmp_path / "config"
+        words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(key)]
+        subprocess.run(words, check=True)
+        config.write_text(config.read_text().replace("BatchMode yes", "BatchMode no"))
+        asks = tmp_path / "asks"
+        asks.write_text(f"#!/bin/sh\necho asked >>{tmp_path}/asked\necho secret\n")
+        asks.chmod(0o755)
+        asking = {"SSH_ASKPASS": str(asks), "SSH_ASKPASS_REQUIRE": "force"}
+        words = ("deploy", "--on", BOARD, "--wheel", wheel, "--", model)
+        assert "python3-venv" in ran(start_there(board, *words, **asking)).error
+        assert (tmp_path / "asked").read_text() == "asked\n"
 
 
 def test_nobody_gets_in(boards, tmp_path, model):

@@ -38,6 +38,8 @@ UNFINISHED = HOME / "unfinished"
 # Seconds without a byte after which a sender is taken for lost, and for another process to end.
 SILENCE = 60
 PATIENCE = 900
+# Bytes; less than the least that pip unpacks.
+FULL = 10_000_000
 
 
 class Failure(Exception):
@@ -193,8 +195,10 @@ def _succeed(what, command, remedy=""):
     if ran.returncode:
         lines = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
-        if any(os.strerror(errno.ENOSPC) in line for line in lines):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        full = os.strerror(errno.ENOSPC)
+        # venv hides what the pip that it starts has said.
+        if any(full in line for line in lines) or _free() < FULL:
+            raise OSError(errno.ENOSPC, full)
         raise Failure(f"{what} failed there: {errors[-1].strip()}.{remedy}")
 
 
