@@ -1,6 +1,6 @@
 """`--on ssh://…` over a real sshd, to boards that are emulated.
 
-Needs root, and `KERAS_BNN_EMULATED_PI`, a folder that `.ci/run` has built and copied the wheel to.
+Needs root, and `KERAS_BNN_EMULATED_PI`, a folder that `.ci/run` has built and copied wheels to.
 """
 
 import dataclasses
@@ -239,16 +239,22 @@ def test_a_disk_that_is_too_small(boards, tmp_path, model, wheel):
         assert_nothing_is_unfinished(board)
 
 
-def test_a_board_without_internet(boards, tmp_path, model, wheel):
-    index = os.environ.get("PIP_FIND_LINKS", "")
-    with boards(
-        tmp_path, changes=["printf '[global]\\nno-index = true\\n' >etc/pip.conf"]
-    ) as board:
-        links = {"PIP_FIND_LINKS": f"{index} {wheel.parent}"}
-        refused = ran(start_there(board, "deploy", "--on", BOARD, "--", model, **links))
+def test_without_offline_each_side_asks_its_own_index(boards, tmp_path, model, wheel):
+    links = {"PIP_FIND_LINKS": f"{os.environ.get('PIP_FIND_LINKS', '')} {wheel.parent}"}
+    words = ("deploy", "--on", BOARD, "--", model)
+    with boards(tmp_path) as board:
+        pip = board.home.parents[1] / "etc" / "pip.conf"
+        pip.write_text("[global]\nno-index = true\n")
+        refused = ran(start_there(board, *words, **links))
         assert "asking your package index for keras-bnn" in refused.err
         assert "If it has no internet, add --offline." in refused.error
         assert_nothing_is_unfinished(board)
+        pip.write_text("[global]\nno-index = true\nfind-links = /home/pi/wheels\n")
+        done = ran(start_there(board, *words, **links))
+        assert done.status == 0
+        assert done.err.count("\nsending 1 files") == 1
+        stored = sorted(path.suffix for path in (ours(board) / "store").iterdir())
+        assert stored == [".tflite", ".whl"]
 
 
 @pytest.mark.parametrize(
@@ -261,8 +267,9 @@ def test_a_board_without_internet(boards, tmp_path, model, wheel):
 )
 def test_boards_that_will_not_do(boards, tmp_path, model, wheel, change, expected):
     with boards(tmp_path, changes=[change]) as board:
-        words = ("deploy", "--on", BOARD, "--wheel", wheel, "--", model)
-        assert expected in ran(start_there(board, *words)).error
+        for target in (BOARD, f"{BOARD}-by-jump"):
+            words = ("deploy", "--on", target, "--wheel", wheel, "--", model)
+            assert expected in ran(start_there(board, *words)).error
         assert not ours(board).exists()
 
 

@@ -22,8 +22,9 @@ class Board:
 
     Attributes:
         home: Its user's folder, as this machine sees it.
-        port: Of 127.0.0.1, which this machine's ssh also knows as `emulated-pi`.
-        path: The variable `PATH` of a process whose `ssh` knows that, and the board's key.
+        port: Of 127.0.0.1.
+        path: The variable `PATH` of a process whose `ssh` knows the board as `emulated-pi`, and as
+            `emulated-pi-by-jump`, which it reaches through itself.
         cut_after: Bytes that a client may send before it loses its connection; `None` never cuts.
     """
 
@@ -46,6 +47,8 @@ class Board:
         (folder / "config").write_text(
             "Host emulated-pi\n"
             f"  HostName 127.0.0.1\n  Port {self.port}\n  User root\n"
+            "Host emulated-pi-by-jump\n"
+            f"  HostName 127.0.0.1\n  Port {self.port}\n  User root\n  ProxyJump emulated-pi\n"
             f"Host *\n  IdentityFile {folder}/user_key\n  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {folder}/known_hosts\n  BatchMode yes\n"
         )
