@@ -102,5 +102,5 @@ def _check_space(connection: Connection, board: Board, wheels: Iterable[Stored])
     if board.free < needed:
         raise InputError(
             f"{connection.target} has {board.free / 1e6:.0f} MB left for {board.home}, expected "
-            f"{needed / 1e6:.0f}: free some space there."
+            f"{needed / 1e6:.0f} MB: free some space there."
         )
