@@ -39,14 +39,14 @@ class Benchmark:
         core: The one that everything was pinned to, or `None`.
         notes: What was left out, and why.
         profiles: Where the time of each 1-bit file goes, if that was asked for.
-        board: The name of a single-board computer.
+        board: The name of a single-board computer or a phone.
         before, after: Clock, temperature and throttling around the measurements.
     """
 
     measurements: list[Measurement]
     processor: str
     machine: str
-    python: str
+    python: str | None
     versions: dict[str, str | None]
     instruction_set: str | None
     core: int | None
@@ -90,17 +90,18 @@ class Benchmark:
                     str(found.batch),
                     f"{timing.median:.3f}",
                     f"{timing.minimum:.3f}",
-                    f"±{timing.spread / timing.median:.0%}",
+                    "?" if timing.spread is None else f"±{timing.spread / timing.median:.0%}",
                     f"{found.timing.median / first:.2f}x",
                 )
             )
-        known = [f"{name} {version}" for name, version in self.versions.items() if version]
+        versions = {"Python": self.python, **self.versions}
+        known = [f"{name} {version}" for name, version in versions.items() if version]
         lines = [
             aligned(rows, right=range(2, 8)),
             "",
             f"{self.processor} ({self.machine}), "
             + (f"pinned to core {self.core}" if self.core is not None else "not pinned"),
-            f"Python {self.python}, {', '.join(known)}",
+            ", ".join(known),
             *self._conditions(),
             *self.notes,
             *(f"\n{found}" for found in self.profiles),
@@ -108,12 +109,12 @@ class Benchmark:
         return "\n".join(lines)
 
     def _conditions(self) -> list[str]:
+        title = [self.board] if self.board else []
         if not self.before or not self.after:
-            return []
+            return title
         if not self.board and not any(asdict(self.before).values()):
             return []
         states = [("before", *self.before.cells()), ("after", *self.after.cells())]
-        title = [self.board] if self.board else []
         return [*title, aligned([("", "clock", "governor", "temperature", "throttling"), *states])]
 
 
