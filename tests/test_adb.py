@@ -113,11 +113,9 @@ def test_the_phone_is_asked_for_no_more_than_it_takes(run, phone, options, model
                 ["shell", f"rm -rf {FOLDER}"],
                 ["shell", f"mkdir -p {FOLDER}"],
                 ["push", str(options[3]), f"{FOLDER}/benchmark_model"],
-                ["shell", f"chmod 755 {FOLDER}/benchmark_model"],
                 ["push", str(options[1]), f"{FOLDER}/libkeras_bnn.so"],
-                ["shell", f"chmod 755 {FOLDER}/libkeras_bnn.so"],
                 ["push", str(odd), f"{FOLDER}/0.tflite"],
-                ["shell", f"chmod 755 {FOLDER}/0.tflite"],
+                ["shell", f"chmod -R 755 {FOLDER}"],
                 [
                     "shell",
                     f"taskset 10 {FOLDER}/benchmark_model --graph={FOLDER}/0.tflite "

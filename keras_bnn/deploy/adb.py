@@ -58,13 +58,7 @@ def benchmark(
         TFLiteFileError: If a file is none.
         InputError: If an argument is out of range, or the phone does not do its part.
     """
-    if batch != 1:
-        raise InputError(
-            f"--batch is {batch}, expected 1: benchmark_model runs a file as it is. Export it with "
-            "that batch."
-        )
-    if profiled:
-        raise InputError("--profile means nothing with --on adb: only our own runtime is watched.")
+    _refuse_what_it_cannot(batch, profiled)
     described = [_describe(path) for path in files]
     program = _for_android("--benchmark-model", benchmark_model)
     needed = library or any(file.is_1bit for file in described)
@@ -76,46 +70,39 @@ def benchmark(
         "Files ran one after another, not in turns: a phone that gets warm slows the later ones.",
         "benchmark_model tells no quartiles, and so the spread is unknown.",
     ]
+    pushed = {"benchmark_model": program, **({"libkeras_bnn.so": delegate} if delegate else {})}
+    pushed |= {f"{i}.tflite": file.path for i, file in enumerate(described)}
     with phone.folder():
-        bench = _Bench(
-            phone,
-            phone.push(program, "benchmark_model"),
-            phone.push(delegate, "libkeras_bnn.so") if delegate else None,
-            seconds / len(described),
-            core,
-        )
-        graphs = [phone.push(file.path, f"{i}.tflite") for i, file in enumerate(described)]
+        bench = _Bench(phone, phone.push(pushed), seconds / len(described), core)
         found = [
-            bench.measure(file, graph, count, notes)
-            for file, graph in zip(described, graphs, strict=True)
+            bench.measure(file, f"{i}.tflite", count, notes)
+            for i, file in enumerate(described)
             for count in threads
         ]
-    return Benchmark(
-        found,
-        _processor(properties),
-        _ABI,
-        None,
-        {"Android": properties.get("ro.build.version.release")},
-        None,
-        core,
-        list(dict.fromkeys(notes)),
-        [],
-        _name(properties),
-    )
+    return _summed_up(found, properties, core, notes)
+
+
+def _refuse_what_it_cannot(batch: int, profiled: bool) -> None:
+    if batch != 1:
+        raise InputError(
+            f"--batch is {batch}, expected 1: benchmark_model runs a file as it is. Export it with "
+            "that batch."
+        )
+    if profiled:
+        raise InputError("--profile means nothing with --on adb: only our own runtime is watched.")
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all measurements have in common; paths are the phone's."""
+    """What all measurements have in common; `there` is where files are on the phone."""
 
     phone: Phone
-    program: str
-    library: str | None
+    there: dict[str, str]
     seconds: float
     core: int | None
 
-    def measure(self, file: _File, graph: str, threads: int, notes: list[str]) -> Measurement:
-        ran = self.phone.run(self._command(graph, threads, file.is_1bit))
+    def measure(self, file: _File, name: str, threads: int, notes: list[str]) -> Measurement:
+        ran = self.phone.run(self._command(name, threads, file.is_1bit))
         report = ran.stdout + ran.stderr
         where = f"{file.shown} on the phone {self.phone.serial}"
         if ran.returncode:
@@ -134,19 +121,20 @@ class _Bench:
         timing = benchmark_report.timing(report)
         return Measurement(file.shown, engine, threads, file.batch, timing)
 
-    def _command(self, graph: str, threads: int, is_1bit: bool) -> list[str]:
+    def _command(self, name: str, threads: int, is_1bit: bool) -> list[str]:
+        delegate = [f"--external_delegate_path={self.there['libkeras_bnn.so']}"] if is_1bit else []
         pinned = [] if self.core is None else ["taskset", f"{1 << self.core:x}"]
         # XNNPACK is left to LiteRT, which applies it behind the delegate: named here it would come
         # before, and meet operators that it does not know.
         return [
             *pinned,
-            self.program,
-            f"--graph={graph}",
+            self.there["benchmark_model"],
+            f"--graph={self.there[name]}",
             f"--num_threads={threads}",
             "--num_runs=3",
             f"--min_secs={self.seconds:g}",
             f"--max_secs={max(_MOST_SECONDS, 2 * self.seconds):g}",
-            *([f"--external_delegate_path={self.library}"] if is_1bit else []),
+            *delegate,
         ]
 
 
@@ -183,12 +171,25 @@ def _check(phone: Phone, properties: dict[str, str]) -> None:
         )
 
 
-def _processor(properties: dict[str, str]) -> str:
-    # Phones before Android 12 tell only the platform.
-    known = [properties.get(f"ro.soc.{key}", "") for key in ("manufacturer", "model")]
-    return " ".join(filter(None, known)) or properties.get("ro.board.platform") or "unknown"
+def _summed_up(
+    found: list[Measurement], properties: dict[str, str], core: int | None, notes: list[str]
+) -> Benchmark:
+    # Before Android 12 only the platform is told.
+    chip = _joined(properties, "ro.soc") or properties.get("ro.board.platform") or "unknown"
+    return Benchmark(
+        measurements=found,
+        processor=chip,
+        machine=_ABI,
+        python=None,
+        versions={"Android": properties.get("ro.build.version.release")},
+        instruction_set=None,
+        core=core,
+        notes=list(dict.fromkeys(notes)),
+        profiles=[],
+        board=_joined(properties, "ro.product"),
+    )
 
 
-def _name(properties: dict[str, str]) -> str | None:
-    known = [properties.get(f"ro.product.{key}", "") for key in ("manufacturer", "model")]
+def _joined(properties: dict[str, str], of: str) -> str | None:
+    known = [properties.get(f"{of}.{key}", "") for key in ("manufacturer", "model")]
     return " ".join(filter(None, known)) or None

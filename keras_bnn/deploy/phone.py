@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from keras_bnn.errors import InputError
@@ -71,13 +71,14 @@ class Phone:
     def _remove(self) -> None:
         self._succeed("removing a folder", self.run(["rm", "-rf", FOLDER]))
 
-    def push(self, path: Path, name: str) -> str:
-        """Copies a file to `name` in `FOLDER`; returns where that is."""
-        target = f"{FOLDER}/{name}"
-        # A path from the root, so that none is taken for an option.
-        self._succeed(f"copying {path}", self._adb("push", str(path.resolve()), target))
-        self._succeed("making it executable", self.run(["chmod", "755", target]))
-        return target
+    def push(self, files: Mapping[str, Path]) -> dict[str, str]:
+        """Copies files to these names in `FOLDER`; returns where each is."""
+        targets = {name: f"{FOLDER}/{name}" for name in files}
+        for name, path in files.items():
+            # A path from the root, so that none is taken for an option.
+            self._succeed(f"copying {path}", self._adb("push", str(path.resolve()), targets[name]))
+        self._succeed("making files usable", self.run(["chmod", "-R", "755", FOLDER]))
+        return targets
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Runs a command there; adb gives it to a shell, so every word is quoted."""
