@@ -7,12 +7,13 @@ android=$(dirname "$(realpath "$0")")
 folder=$(realpath -m "${1:-$android/src/main/jniLibs/arm64-v8a}")
 if [ -n "${ANDROID_NDK_HOME:-}" ]; then
   toolchain=$ANDROID_NDK_HOME/build/cmake/android.toolchain.cmake
+  options=(-DANDROID_ABI=arm64-v8a -DANDROID_PLATFORM=android-26)
 else
   toolchain=$android/without_ndk.cmake
+  options=()
 fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-cmake -S "$android/.." -B "$build" -DCMAKE_TOOLCHAIN_FILE="$toolchain" \
-  -DANDROID_ABI=arm64-v8a -DANDROID_PLATFORM=android-26 --no-warn-unused-cli
+cmake -S "$android/.." -B "$build" -DCMAKE_TOOLCHAIN_FILE="$toolchain" "${options[@]}"
 cmake --build "$build"
 cmake --install "$build" --prefix "$folder"
