@@ -45,7 +45,7 @@ def test_an_ndk_is_used_where_one_is_named(tmp_path):
     toolchain = tmp_path / "ndk" / "build" / "cmake" / "android.toolchain.cmake"
     toolchain.parent.mkdir(parents=True)
     toolchain.write_text(
-        f"file(APPEND {tmp_path}/asked "${{ANDROID_ABI}} ${{ANDROID_PLATFORM}}\\n")\n"
+        f'file(APPEND {tmp_path}/asked "${{ANDROID_ABI}} ${{ANDROID_PLATFORM}}\\n")\n'
         f"include({ANDROID}/without_ndk.cmake)\n"
     )
     assert faults(build(tmp_path, ANDROID_NDK_HOME=str(tmp_path / "ndk"))) == []
