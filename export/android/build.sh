@@ -15,5 +15,5 @@ fi
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 cmake -S "$android/.." -B "$build" -DCMAKE_TOOLCHAIN_FILE="$toolchain" "${options[@]}"
-cmake --build "$build"
+cmake --build "$build" --parallel
 cmake --install "$build" --prefix "$folder"
