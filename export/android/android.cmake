@@ -2,7 +2,7 @@
 target_link_options(keras_bnn PRIVATE -Wl,-z,max-page-size=16384)
 
 # Without an NDK, empty functions stand in for Android's libraries while this one is linked.
-if(NOT ANDROID_NDK)
+if(BNN_WITHOUT_NDK)
   file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/bionic/symbols.txt lines REGEX "^[cm] ")
   foreach(library c m)
     set(functions ${lines})

@@ -1,4 +1,5 @@
 # A CMake toolchain for arm64-v8a that needs clang and lld alone: `bionic/` stands in for the NDK.
+set(BNN_WITHOUT_NDK TRUE)
 set(CMAKE_SYSTEM_NAME Android)
 set(CMAKE_SYSTEM_VERSION 1) # keeps CMake from looking for an NDK
 set(CMAKE_SYSTEM_PROCESSOR aarch64)

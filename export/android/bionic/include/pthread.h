@@ -13,7 +13,9 @@ typedef long pthread_mutexattr_t, pthread_condattr_t;
 typedef struct pthread_attr_t pthread_attr_t;
 
 #define PTHREAD_MUTEX_INITIALIZER \
-  { {0} }
+  {                               \
+    { 0 }                         \
+  }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                    void *argument);
