@@ -281,7 +281,7 @@ def test_a_missing_adb_is_named(run, options, model, monkeypatch, tmp_path):
     assert "adb is not installed" in run("benchmark", model, "--on", "adb", *options).error
 
 
-@pytest.mark.tools
+@pytest.mark.android
 def test_the_real_adb_finds_no_phone(run, options, model, monkeypatch, tmp_path):
     # A server of its own, which knows no phone and is ended here.
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "15137")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.tools
+pytestmark = pytest.mark.android
 
 TESTS = Path(__file__).parent
 EXPORT = TESTS.parent / "export"

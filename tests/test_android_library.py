@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.tools
+pytestmark = pytest.mark.android
 
 ROOT = Path(__file__).parent.parent
 ANDROID = ROOT / "export" / "android"

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,7 @@ def command(
     counts = _counts(threads or ("1,4" if on else "1"))
     measuring = {"batch": batch, "seconds": seconds, "core": pin, "profiled": profile}
     over_ssh = {"wheel": wheel, "offline": offline}
-    over_adb = {"library": library, "benchmark_model": benchmark_model}
+    over_adb: dict[str, Any] = {"library": library, "benchmark_model": benchmark_model}
     if on is None:
         from keras_bnn import runtime
 

@@ -1,12 +1,13 @@
 #pragma once
 #include <stdint.h>
 
-/* Sizes and alignments of libc/include/bits/pthread_types.h, where __LP64__. */
+/* Sizes of libc/include/bits/pthread_types.h, where __LP64__. They are aligned there as int32_t
+ * is; more does no harm, and tests with glibc in the place of Android's libc need it. */
 typedef struct {
-  int32_t reserved[10];
+  _Alignas(8) int32_t reserved[10];
 } pthread_mutex_t;
 typedef struct {
-  int32_t reserved[12];
+  _Alignas(8) int32_t reserved[12];
 } pthread_cond_t;
 typedef long pthread_t;
 typedef long pthread_mutexattr_t, pthread_condattr_t;
