@@ -1,7 +1,7 @@
 """The kernels and the delegate of Android's library, with glibc in the place of Android's libc.
 
-Needs what `test_on_emulated_pi.py` needs, and Debian's clang, lld and cross compiler. A mutex has 40
-bytes in Android and 48 in glibc, which touches the last 8 only where it sets one up.
+Needs what `test_on_emulated_pi.py` needs, and Debian's clang, lld and cross compiler. A mutex has
+40 bytes in Android and 48 in glibc, which touches the last 8 only where it sets one up.
 """
 
 import shutil
