@@ -55,7 +55,20 @@ class PlatformWheel(bdist_wheel):
         super().run()
 
     def get_tag(self):
-        return "py3", "none", "any" if self.root_is_pure else super().get_tag()[2]
+        if self.root_is_pure:
+            return "py3", "none", "any"
+        # A cross compiler builds for a machine that this is not.
+        machine = _machine(Path(self.get_finalized_command("build_ext").get_outputs()[0]))
+        platform = super().get_tag()[2] if machine is None else f"linux_{machine}"
+        return "py3", "none", platform
+
+
+def _machine(library):
+    """What an ELF file runs on, as Linux calls it; None for what is none, on other systems."""
+    header = library.read_bytes()[:20]
+    if not header.startswith(b"\x7fELF"):
+        return None
+    return {62: "x86_64", 183: "aarch64"}.get(int.from_bytes(header[18:20], "little"))
 
 
 setup(

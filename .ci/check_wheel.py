@@ -1,4 +1,5 @@
-"""Checks a manylinux wheel: keras_bnn and nothing beside it, small, its one library stripped.
+"""Checks a manylinux wheel: keras_bnn and nothing beside it, small, and its one library stripped,
+for the machine and the glibc that the tag names, and in need of nothing but the C library.
 
 python check_wheel.py WHEEL
 """
@@ -12,8 +13,12 @@ from pathlib import Path
 
 LIBRARY = "keras_bnn/runtime/libkeras_bnn.so"
 MOST_BYTES = 1_000_000
-# glibc 2.17 and later: all machines that LiteRT's own wheel, which asks for 2.27, installs on.
-PLATFORM = "manylinux_2_17_"
+# All machines that LiteRT's own wheel, which asks for 2.27, installs on.
+GLIBC = (2, 17)
+MACHINES = {"x86_64": "Advanced Micro Devices X86-64", "aarch64": "AArch64"}
+# All of them are glibc's.
+C_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
+C_LIBRARIES |= {"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
 
 
 def check_contents(names: list[str]) -> None:
@@ -26,10 +31,29 @@ def check_contents(names: list[str]) -> None:
         sys.exit(f"expected {LIBRARY} as the only library, got {libraries}.")
 
 
+def readelf(option: str, library: Path) -> str:
+    command = ["readelf", "--wide", option, library]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def check_machine(library: Path, machine: str) -> None:
+    found = re.findall(r"Machine:\s*(.+)", readelf("--file-header", library))
+    if found != [MACHINES[machine]]:
+        sys.exit(f"{library.name} is for {found}, expected {MACHINES[machine]}.")
+
+
+def check_needed(library: Path) -> None:
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", readelf("--dynamic", library)))
+    if not needed <= C_LIBRARIES:
+        sys.exit(f"{library.name} needs {sorted(needed)}, expected of {sorted(C_LIBRARIES)}.")
+    versions = re.findall(r"Name: GLIBC_(\d+)\.(\d+)", readelf("--version-info", library))
+    newest = max((int(major), int(minor)) for major, minor in versions)
+    if newest > GLIBC:
+        sys.exit(f"{library.name} needs glibc {newest}, expected at most {GLIBC}.")
+
+
 def check_stripped(library: Path) -> None:
-    command = ["readelf", "--wide", "--section-headers", library]
-    sections = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    left = re.findall(r"\.symtab|\.debug_\w+", sections)
+    left = re.findall(r"\.symtab|\.debug_\w+", readelf("--section-headers", library))
     if left:
         sys.exit(f"{library.name} is not stripped: it has {', '.join(left)}.")
 
@@ -38,11 +62,16 @@ def main(wheel: Path) -> None:
     size = wheel.stat().st_size
     if size >= MOST_BYTES:
         sys.exit(f"{wheel.name} has {size:,} bytes, expected less than {MOST_BYTES:,}.")
-    if not re.search(rf"-py3-none-([\w.]+\.)?{PLATFORM}\w+\.whl$", wheel.name):
-        sys.exit(f"{wheel.name}: expected a tag of {PLATFORM}… for any Python 3.")
+    platform = "manylinux_{}_{}".format(*GLIBC)
+    tag = re.search(rf"-py3-none-(?:[\w.]+\.)?{platform}_(\w+)\.whl$", wheel.name)
+    if not tag:
+        sys.exit(f"{wheel.name}: expected a tag of {platform}… for any Python 3.")
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
         check_contents(archive.namelist())
-        check_stripped(Path(archive.extract(LIBRARY, folder)))
+        library = Path(archive.extract(LIBRARY, folder))
+        check_machine(library, tag.group(1))
+        check_needed(library)
+        check_stripped(library)
     print(f"{wheel.name}: {size:,} bytes")
 
 

@@ -40,6 +40,7 @@ def test_every_engine_takes_its_turn(files):
     assert result.processor in str(result)
     assert "not pinned" in str(result)
     assert json.loads(json.dumps(result.to_dict()))["versions"]["numpy"] == np.__version__
+    assert kb.runtime.Benchmark.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 def test_a_profile_is_of_every_operator_once(files):
@@ -58,6 +59,7 @@ def test_a_profile_is_of_every_operator_once(files):
         assert profile.runs >= 3
         assert str(profile) in str(result)
     assert json.loads(json.dumps(result.to_dict()))["profiles"][0]["batch"] == 3
+    assert kb.runtime.Benchmark.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 def test_what_cannot_be_profiled_is_said(files):

@@ -136,6 +136,7 @@ def test_what_runs_models_imports_no_tensorflow():
     check("""
         import sys
         import keras_bnn.bits, keras_bnn.reference, keras_bnn.tflite, keras_bnn.runtime
+        import keras_bnn.deploy.ssh
         heavy = {"tensorflow", "tf_keras", "keras", "larq", "larq_compute_engine"}
         assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
         """)

@@ -56,6 +56,7 @@ def test_the_other_operators(isa):
         np.testing.assert_array_equal(run(file, words), expected, f"seed {seed}: {options}")
 
 
+@pytest.mark.lce
 @pytest.mark.parametrize(
     "seeds", [range(100), pytest.param(range(100, 4000), marks=pytest.mark.slow)]
 )
@@ -73,6 +74,7 @@ def test_lces_interpreter_agrees_where_it_is_right(seeds):
     assert agreed > len(seeds)
 
 
+@pytest.mark.lce
 def test_zeros_around_a_map_smaller_than_the_kernel():
     """LCE's default kernel is wrong here; the sums of the two pixels are 1 and 1 by hand.
 

@@ -147,8 +147,8 @@ static void fill(partition *part, TfLiteContext *context, const TfLiteDelegatePa
   const TfLiteIntArray *nodes = params->nodes_to_replace;
   void *operators, *values;
   size_t count = (size_t)nodes->size;
-  if (!bnn_allocate(&operators, sizeof(bnn_operator), count, 1, 1) ||
-      !bnn_allocate(&values, sizeof(bnn_value), count, BNN_MOST_INPUTS + 1, 1)) {
+  if (!bnn_allocate(&operators, sizeof(bnn_operator), count, 1, 1, &part->error) ||
+      !bnn_allocate(&values, sizeof(bnn_value), count, BNN_MOST_INPUTS + 1, 1, &part->error)) {
     bnn_release(operators);
     bnn_fail_memory(&part->error, "Not enough memory for %d operators", nodes->size);
     return;
@@ -254,7 +254,7 @@ static bool prepare(partition *part, TfLiteContext *context, bnn_error *error) {
     }
   if (!place_values(part, &bytes))
     return bnn_fail(error, "The size of the tensors between 1-bit operators is out of range");
-  if (!bnn_allocate(&part->buffer, 1, bytes, 1, 1))
+  if (!bnn_allocate(&part->buffer, 1, bytes, 1, 1, error))
     return bnn_fail_memory(error, "Not enough memory for the tensors between 1-bit operators");
   return share_threads(part->shared, context->recommended_num_threads, error);
 }

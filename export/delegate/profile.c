@@ -22,7 +22,7 @@ static int64_t now(void) {
 bool bnn_profile_start(size_t capacity, bnn_error *error) {
   pthread_mutex_lock(&lock);
   void *memory = NULL;
-  bool started = !kept && bnn_allocate(&memory, sizeof *events, capacity, 1, 1);
+  bool started = !kept && bnn_allocate(&memory, sizeof *events, capacity, 1, 1, error);
   if (kept)
     bnn_fail(error, "A profile is being taken already");
   else if (!started)

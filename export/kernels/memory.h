@@ -14,11 +14,11 @@ static inline bool bnn_multiply(size_t a, size_t b, size_t *product) {
 }
 
 /* Allocates a·b·c elements; NULL and true if there are none. */
-bool bnn_allocate(void **memory, size_t element, size_t a, size_t b, size_t c);
+bool bnn_allocate(void **memory, size_t element, size_t a, size_t b, size_t c, bnn_error *error);
 void bnn_release(void *memory);
 
-/* Writes one line, and behind it why this thread's last bnn_allocate failed, which has to have
- * failed; returns false, for `return bnn_fail_memory(…)`. */
+/* Writes one line in front of what a failed bnn_allocate wrote; returns false, for
+ * `return bnn_fail_memory(…)`. */
 __attribute__((format(printf, 2, 3))) bool bnn_fail_memory(bnn_error *error, const char *format,
                                                            ...);
 

@@ -1,8 +1,9 @@
 """Run .tflite files, 1-bit or not, on stock LiteRT. Nothing here needs TensorFlow."""
 
-from keras_bnn.runtime.benchmarking import Benchmark, Measurement, benchmark
+from keras_bnn.runtime.benchmarking import benchmark
 from keras_bnn.runtime.engines import ENGINES
 from keras_bnn.runtime.interpreter import Interpreter
+from keras_bnn.runtime.measurements import Benchmark, Measurement
 from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
 
 __all__ = [

@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,89 +15,15 @@ from keras_bnn.runtime import machine, native
 from keras_bnn.runtime.foreign import has_1bit_operators
 from keras_bnn.runtime.interpreter import Interpreter
 from keras_bnn.runtime.lce import LCE_KERNELS, is_installed
+from keras_bnn.runtime.machine_state import machine_state
+from keras_bnn.runtime.measurements import Benchmark, Measurement
 from keras_bnn.runtime.profiling import Profile, profile
-from keras_bnn.runtime.timing import Timing, fastest, time_side_by_side
-from keras_bnn.tables import aligned
+from keras_bnn.runtime.timing import fastest, time_side_by_side
 from keras_bnn.tflite.file import read
 from keras_bnn.tflite.graph import Graph
 
 # Enough to tell LCE's kernels apart, which differ several times over.
 _TRIAL_SECONDS = 0.3
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One file on one engine.
-
-    Attributes:
-        file: As it was given.
-        engine: What ran it.
-        threads, batch: For one prediction.
-        timing: Of one prediction of the whole batch.
-    """
-
-    file: str
-    engine: str
-    threads: int
-    batch: int
-    timing: Timing
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """What was measured, and where; `str()` is a table to paste.
-
-    Attributes:
-        measurements: In the order of files, threads and engines. Ratios between them mean
-            something, for they took turns; milliseconds of other runs do not compare.
-        processor, machine, python, versions, instruction_set: Of this machine.
-        core: The one that everything was pinned to, or `None`.
-        notes: What was left out, and why.
-        profiles: Where the time of each 1-bit file goes, if that was asked for.
-    """
-
-    measurements: list[Measurement]
-    processor: str
-    machine: str
-    python: str
-    versions: dict[str, str | None]
-    instruction_set: str | None
-    core: int | None
-    notes: list[str]
-    profiles: list[Profile]
-
-    def to_dict(self) -> dict:
-        """The same as plain values, for JSON."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        first = self.measurements[0].timing.median
-        rows = [("file", "engine", "threads", "batch", "median ms", "min", "spread", "vs first")]
-        for found in self.measurements:
-            timing = found.timing
-            rows.append(
-                (
-                    found.file,
-                    found.engine,
-                    str(found.threads),
-                    str(found.batch),
-                    f"{timing.median:.3f}",
-                    f"{timing.minimum:.3f}",
-                    f"±{timing.spread / timing.median:.0%}",
-                    f"{found.timing.median / first:.2f}x",
-                )
-            )
-        known = [f"{name} {version}" for name, version in self.versions.items() if version]
-        lines = [
-            aligned(rows, right=range(2, 8)),
-            "",
-            f"{self.processor} ({self.machine}), "
-            + (f"pinned to core {self.core}" if self.core is not None else "not pinned"),
-            f"Python {self.python}, {', '.join(known)}",
-            *self.notes,
-            *(f"\n{found}" for found in self.profiles),
-        ]
-        return "\n".join(lines)
 
 
 def benchmark(
@@ -141,6 +66,7 @@ def benchmark(
     notes: list[str] = []
     measurements: list[Measurement] = []
     profiles: list[Profile] = []
+    before = machine_state()
     with _pinned(core):
         for count in threads:
             calls = {}
@@ -154,6 +80,7 @@ def benchmark(
             ]
             if profiled:
                 profiles += _profiles(paths, count, batch, seconds / len(paths), notes)
+    after = machine_state()
     return Benchmark(
         sorted(measurements, key=lambda found: [str(path) for path in paths].index(found.file)),
         machine.processor(),
@@ -164,6 +91,9 @@ def benchmark(
         core,
         list(dict.fromkeys(notes)),
         profiles,
+        machine.board(),
+        before,
+        after,
     )
 
 

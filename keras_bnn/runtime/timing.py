@@ -15,13 +15,14 @@ class Timing:
 
     Attributes:
         median, minimum: Of all runs. What disturbs a run makes it longer, never shorter.
-        spread: Half of the distance between the first and the third quartile.
+        spread: Half of the distance between the first and the third quartile; `None` where
+            another program measured, and does not tell.
         runs: How many there were.
     """
 
     median: float
     minimum: float
-    spread: float
+    spread: float | None
     runs: int
 
 

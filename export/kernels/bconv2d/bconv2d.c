@@ -43,15 +43,15 @@ static bool check_options(const bnn_bconv2d_options *o, bnn_error *error) {
   return true;
 }
 
-static bool allocate_constants(bnn_bconv2d *conv, const uint32_t *filter) {
+static bool allocate_constants(bnn_bconv2d *conv, const uint32_t *filter, bnn_error *error) {
   bool packed = conv->options.output == BNN_packed, zeros = conv->options.padding == BNN_SAME_ZERO;
   size_t channels = conv->weights.padded_channels;
   size_t floats = packed ? 0 : channels, thresholds = packed ? channels : 0;
-  return bnn_weights_acquire(&conv->weights, filter) &&
-         bnn_allocate((void **)&conv->output.factor, sizeof(float), floats, 1, 1) &&
-         bnn_allocate((void **)&conv->output.offset, sizeof(float), floats, 1, 1) &&
-         bnn_allocate((void **)&conv->output.threshold, sizeof(int32_t), thresholds, 1, 1) &&
-         (!zeros || bnn_borders_create(&conv->borders, conv->weights.tap_count, channels));
+  return bnn_weights_acquire(&conv->weights, filter, error) &&
+         bnn_allocate((void **)&conv->output.factor, sizeof(float), floats, 1, 1, error) &&
+         bnn_allocate((void **)&conv->output.offset, sizeof(float), floats, 1, 1, error) &&
+         bnn_allocate((void **)&conv->output.threshold, sizeof(int32_t), thresholds, 1, 1, error) &&
+         (!zeros || bnn_borders_create(&conv->borders, conv->weights.tap_count, channels, error));
 }
 
 /* What all weights of each tap sum up to, for the pixels where it lies outside of the image. */
@@ -85,10 +85,10 @@ bnn_bconv2d *bnn_bconv2d_create(const bnn_bconv2d_options *options, const uint32
   conv->padded.group_words = conv->weights.words;
   conv->padded.channel_words = conv->weights.words * (size_t)options->groups;
   conv->padded.pixel_words = conv->padded.channel_words * bnn_form_words(conv->weights.form);
-  if (!allocate_constants(conv, filter)) {
-    bnn_bconv2d_free(conv);
+  if (!allocate_constants(conv, filter, error)) {
     bnn_fail_memory(error, "Not enough memory for %d kernels of %zu words", options->channels_out,
                     conv->weights.tap_count * conv->weights.words);
+    bnn_bconv2d_free(conv);
     return NULL;
   }
   bnn_output_clamp(&conv->output, options);
@@ -118,8 +118,8 @@ bool bnn_bconv2d_reshape(bnn_bconv2d *conv, bnn_image_shape input, bnn_image_sha
                      o->dilation_width, same, error))
     return false;
   conv->batch = (size_t)input.batch;
-  if (!bnn_padded_reshape(&conv->padded, conv->batch) ||
-      (conv->borders.sums && !bnn_borders_reshape(&conv->borders, rows, columns, o))) {
+  if (!bnn_padded_reshape(&conv->padded, conv->batch, error) ||
+      (conv->borders.sums && !bnn_borders_reshape(&conv->borders, rows, columns, o, error))) {
     forget_shape(conv);
     return bnn_fail_memory(error, "Not enough memory for an image of %d × %d pixels", input.height,
                            input.width);

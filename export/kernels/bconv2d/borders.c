@@ -5,9 +5,10 @@
 #include "memory.h"
 #include "output.h"
 
-bool bnn_borders_create(bnn_borders *borders, size_t tap_count, size_t channels) {
+bool bnn_borders_create(bnn_borders *borders, size_t tap_count, size_t channels, bnn_error *error) {
   borders->channels = channels;
-  return bnn_allocate((void **)&borders->sums, sizeof *borders->sums, tap_count, channels, 1);
+  return bnn_allocate((void **)&borders->sums, sizeof *borders->sums, tap_count, channels, 1,
+                      error);
 }
 
 /* Numbers the kinds of windows along one axis, which lie side by side. */
@@ -49,16 +50,16 @@ static void correct(const bnn_borders *borders, const bnn_window *rows, const bn
 static bool is_first(const int32_t *kinds, int32_t i) { return !i || kinds[i - 1] < kinds[i]; }
 
 bool bnn_borders_reshape(bnn_borders *borders, const bnn_window *rows, const bnn_window *columns,
-                         const bnn_bconv2d_options *options) {
+                         const bnn_bconv2d_options *options, bnn_error *error) {
   size_t height = (size_t)rows->outputs, width = (size_t)columns->outputs;
   bnn_borders_forget(borders);
-  if (!bnn_allocate((void **)&borders->row_kinds, sizeof(int32_t), height + width, 1, 1))
+  if (!bnn_allocate((void **)&borders->row_kinds, sizeof(int32_t), height + width, 1, 1, error))
     return false;
   borders->column_kinds = borders->row_kinds + height;
   size_t down = kinds_of(rows, borders->row_kinds);
   borders->kinds_across = kinds_of(columns, borders->column_kinds);
   if (!bnn_allocate((void **)&borders->corrections, sizeof(int32_t), down, borders->kinds_across,
-                    borders->channels))
+                    borders->channels, error))
     return false;
   for (int32_t y = 0; y < rows->outputs; y++)
     for (int32_t x = 0; x < columns->outputs && is_first(borders->row_kinds, y); x++)

@@ -15,11 +15,11 @@ typedef struct {
 } bnn_borders;
 
 /* Makes room for the sums, which are then the caller's to fill in; false if there is not enough. */
-bool bnn_borders_create(bnn_borders *borders, size_t tap_count, size_t channels);
+bool bnn_borders_create(bnn_borders *borders, size_t tap_count, size_t channels, bnn_error *error);
 
 /* Computes the corrections for all windows; false if there is not enough memory. */
 bool bnn_borders_reshape(bnn_borders *borders, const bnn_window *rows, const bnn_window *columns,
-                         const bnn_bconv2d_options *options);
+                         const bnn_bconv2d_options *options, bnn_error *error);
 
 /* The corrections of an output pixel, for all channels. */
 const int32_t *bnn_borders_at(const bnn_borders *borders, size_t y, size_t x);

@@ -31,7 +31,7 @@ static void place_taps(bnn_padded *padded, size_t taps_down, size_t taps_across)
           (i * down * padded->width + j * across) * padded->pixel_words;
 }
 
-bool bnn_padded_reshape(bnn_padded *padded, size_t batch) {
+bool bnn_padded_reshape(bnn_padded *padded, size_t batch, bnn_error *error) {
   const bnn_window *rows = &padded->rows, *columns = &padded->columns;
   size_t taps_down = (size_t)rows->taps, taps_across = (size_t)columns->taps, image_words;
   bnn_padded_forget(padded);
@@ -42,9 +42,9 @@ bool bnn_padded_reshape(bnn_padded *padded, size_t batch) {
     image_words = SIZE_MAX; /* which bnn_allocate refuses */
   size_t images = MOST / image_words;
   padded->images = images < 1 ? 1 : images < batch ? images : batch;
-  if (!bnn_allocate((void **)&padded->words, sizeof *padded->words, padded->images, image_words,
-                    1) ||
-      !bnn_allocate((void **)&padded->taps, sizeof *padded->taps, taps_down, taps_across, 1))
+  if (!bnn_allocate((void **)&padded->words, sizeof *padded->words, padded->images, image_words, 1,
+                    error) ||
+      !bnn_allocate((void **)&padded->taps, sizeof *padded->taps, taps_down, taps_across, 1, error))
     return false;
   place_taps(padded, taps_down, taps_across);
   return true;

@@ -21,7 +21,7 @@ typedef struct {
 
 /* Makes room for images of these windows, or for as many of `batch` as are worth the memory; false
  * if there is not enough. `form`, words, `rows` and `columns` are set before. */
-bool bnn_padded_reshape(bnn_padded *padded, size_t batch);
+bool bnn_padded_reshape(bnn_padded *padded, size_t batch, bnn_error *error);
 
 /* Takes over the first `images` of `input`. */
 void bnn_padded_fill(bnn_padded *padded, const uint32_t *input, size_t images,

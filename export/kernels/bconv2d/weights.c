@@ -109,10 +109,11 @@ static struct shared *enter(uint32_t *packed, size_t bytes) {
   return in_use = entry;
 }
 
-bool bnn_weights_acquire(bnn_weights *weights, const uint32_t *filter) {
+bool bnn_weights_acquire(bnn_weights *weights, const uint32_t *filter, bnn_error *error) {
   void *packed;
   size_t count = tile_words(weights);
-  if (!bnn_allocate(&packed, sizeof *weights->packed, count, weights->tiles, 1)) return false;
+  if (!bnn_allocate(&packed, sizeof *weights->packed, count, weights->tiles, 1, error))
+    return false;
   pack(weights, filter, packed);
   pthread_mutex_lock(&lock);
   struct shared *entry = enter(packed, sizeof *weights->packed * count * weights->tiles);
@@ -120,7 +121,7 @@ bool bnn_weights_acquire(bnn_weights *weights, const uint32_t *filter) {
   pthread_mutex_unlock(&lock);
   if (!entry || entry->packed != packed) bnn_release(packed);
   weights->packed = entry ? entry->packed : NULL;
-  return entry;
+  return entry || bnn_fail(error, "none is left for a list of those in use");
 }
 
 void bnn_weights_release(bnn_weights *weights) {

@@ -32,7 +32,7 @@ size_t bnn_weights_place(const bnn_weights *weights, size_t channel);
 
 /* Sets `packed` from a packed OHWI filter; convolutions of one process that have the same share
  * it. False if there is not enough memory. */
-bool bnn_weights_acquire(bnn_weights *weights, const uint32_t *filter);
+bool bnn_weights_acquire(bnn_weights *weights, const uint32_t *filter, bnn_error *error);
 void bnn_weights_release(bnn_weights *weights);
 
 /* The weights of a tile. */

@@ -1,0 +1,4 @@
+#pragma once
+
+double ceil(double x);
+double floor(double x);

@@ -1,0 +1,5 @@
+"""`python -m keras_bnn …` is `keras-bnn …`."""
+
+from keras_bnn.cli import main
+
+main()
