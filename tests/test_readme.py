@@ -41,7 +41,7 @@ def test_the_code_prints_what_the_readme_says(tmp_path, monkeypatch):
         exec(compile(code, str(_README), "exec"), {})
     assert _without_measurements(printed.getvalue()) == _without_measurements(output)
     accuracy = float(re.search(r"accuracy: ([\d.]+)%", printed.getvalue()).group(1))
-    assert accuracy > 90
+    assert accuracy > 95
 
 
 def test_the_code_is_short():
