@@ -1,5 +1,7 @@
 """A traced graph as a function of TensorFlow again, in forms that LCE's converter knows."""
 
+import contextlib
+
 import numpy as np
 
 from keras_bnn._keras import tf
@@ -76,7 +78,21 @@ def _lowered(graph: TracedGraph) -> TracedGraph:
 
 def run(graph: TracedGraph, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs of the graph for flat inputs, in its order."""
-    return [tensor.numpy() for tensor in to_module(graph).serve(*map(tf.constant, inputs)).values()]
+    with _without_fusing():
+        outputs = to_module(graph).serve(*map(tf.constant, inputs)).values()
+    return [tensor.numpy() for tensor in outputs]
+
+
+@contextlib.contextmanager
+def _without_fusing():
+    """TensorFlow 2.21 fuses a batch norm with a Tanh, which its kernels for AVX-512 cannot run."""
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get("remapping", True)
+    options.set_experimental_options({"remapping": False})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"remapping": before})
 
 
 def evaluate(graph: TracedGraph, references: list[str]) -> list[np.ndarray]:
