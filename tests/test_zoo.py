@@ -1,0 +1,218 @@
+"""Each network of the zoo: its counts, its published weights, and its 1-bit file."""
+
+import larq_zoo_networks
+import networks
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_bnn as kb
+from keras_bnn.errors import InputError
+from keras_bnn.models import ZOO, build
+
+layers = tf.keras.layers
+SPEECH, WINDOW, IMAGENET = (49, 40, 1), (128, 9), (224, 224, 3)
+
+# Name: reduced shape, full shape, full classes.
+OTHER_SHAPES = {
+    "keyword_net": (SPEECH, SPEECH, 12),
+    "sensor_net": (WINDOW, WINDOW, 6),
+    "binary_alexnet": ((64, 64, 3), IMAGENET, 1000),
+    "xnornet": ((64, 64, 3), IMAGENET, 1000),
+}
+BINARY = [name for name in ZOO if not name.endswith("_float")]
+NAMES = [name for name in BINARY if name != "binarynet"]
+
+
+def shapes_of(name):
+    return OTHER_SHAPES.get(name, ((32, 32, 3), IMAGENET, 1000))
+
+
+def reduced(name, **options):
+    """The network for small inputs and 10 classes, with weights as after training."""
+    return networks.with_trained_statistics(ZOO[name](shapes_of(name)[0], 10, **options))
+
+
+def samples(model, count=2):
+    x = np.random.default_rng(1).normal(size=(count, *model.input_shape[1:]))
+    return x.astype(np.float32)
+
+
+# Parameters, binary and float multiply-accumulates at full size, in this order. Parameters with
+# batch normalization's moving statistics.
+COUNTS = {
+    "binary_alexnet": (61_859_192, 768_512_000, 72_855_552),
+    "binary_densenet28": (5_150_504, 3_587_383_296, 202_484_224),
+    "binary_densenet37": (8_734_120, 4_506_808_320, 199_738_368),
+    "binary_densenet45": (13_939_240, 6_430_556_160, 244_103_424),
+    "birealnet18": (11_699_112, 1_676_279_808, 137_793_536),
+    "birealnet34": (21_814_696, 3_525_967_872, 137_793_536),
+    "bnext_tiny": (30_896_988, 4_816_896_000, 13_344_512),
+    "keyword_net": (298_828, 23_592_960, 289_536),
+    "meliusnet22": (6_969_672, 4_624_220_160, 136_388_608),
+    "quicknet_small": (12_664_344, 1_156_055_040, 15_941_120),
+    "quicknet": (13_243_720, 1_849_688_064, 29_651_712),
+    "quicknet_large": (23_359_304, 3_699_376_128, 29_651_712),
+    "reactnet_a": (29_365_480, 4_816_896_000, 11_862_016),
+    "real_to_binary_net": (11_995_624, 1_676_279_808, 138_087_936),
+    "resnet_e18": (11_699_368, 1_676_279_808, 137_793_536),
+    "sensor_net": (88_006, 2_621_440, 258_816),
+    "xnornet": (62_396_768, 1_025_744_896, 113_379_328),
+}
+# As Larq Zoo's documentation gives them (2.3.2): with moving statistics or, from larq's later
+# summary, without those that are folded into a scale and a bias.
+PUBLISHED_PARAMETERS = {
+    "binary_alexnet": (61_859_192, True),
+    "binary_densenet28": (5_150_504, True),
+    "binary_densenet37": (8_734_120, True),
+    "binary_densenet45": (13_939_240, True),
+    "birealnet18": (11_699_112, True),
+    "meliusnet22": (6_944_584, False),
+    "quicknet_small": (12_655_688, False),
+    "quicknet": (13_234_088, False),
+    "quicknet_large": (23_342_248, False),
+    "real_to_binary_net": (11_995_624, True),
+    "resnet_e18": (11_699_368, True),
+    "xnornet": (62_396_768, True),
+}
+# Of larq's summaries that the zoo's tests compare with (tests/snapshots/model_summaries), binary
+# and float; for ReActNet-A the paper's, rounded to its digits.
+PUBLISHED_MACS = {
+    "binary_alexnet": (768_512_000, 72_855_552),
+    "birealnet18": (1_676_279_808, 137_793_536),
+    "meliusnet22": (4_624_220_160, 136_388_608),
+    "real_to_binary_net": (1_676_279_808, 138_087_936),
+    "resnet_e18": (1_676_279_808, 137_793_536),
+    "xnornet": (1_025_744_896, 113_379_328),
+}
+
+
+def folded(model):
+    """Moving means and variances beside which there are a scale and a bias."""
+    norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    return 2 * sum(layer.moving_mean.shape[0] for layer in norms if layer.scale and layer.center)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_at_full_size(name):
+    _, shape, classes = shapes_of(name)
+    model = ZOO[name](shape, classes)
+    summary = kb.summary(model)
+    found = (model.count_params(), summary.binary_macs, summary.float_macs)
+    assert found == COUNTS[name]
+    if name in PUBLISHED_PARAMETERS:
+        published, with_statistics = PUBLISHED_PARAMETERS[name]
+        assert found[0] - (0 if with_statistics else folded(model)) == published
+
+
+def test_published_multiply_accumulates_are_ours():
+    assert {name: COUNTS[name][1:] for name in PUBLISHED_MACS} == PUBLISHED_MACS
+    binary, real = COUNTS["reactnet_a"][1:]
+    assert (round(binary / 1e9, 2), round(real / 1e8, 2)) == (4.82, 0.12)
+
+
+def test_bits_of_bi_real_net_are_the_papers():
+    """33.6 and 43.7 Mbit: a bit for a binary weight and 32 for another one."""
+    for name, megabits in (("birealnet18", 33.6), ("birealnet34", 43.7)):
+        kernels = [layer for layer in ZOO[name](IMAGENET, 1000).layers if layer.name[-1].isdigit()]
+        binary = sum(np.prod(layer.kernel.shape) for layer in kernels if hasattr(layer, "kernel"))
+        assert (binary + 32 * (COUNTS[name][0] - binary)) / 1e6 == pytest.approx(megabits, abs=0.1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_binary_layer_is_1bit_and_the_file_computes_the_same(name, tmp_path):
+    model = reduced(name)
+    check_export(model, tmp_path / "m.tflite")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_binary_layer_is_1bit_at_full_size(name, tmp_path):
+    _, shape, classes = shapes_of(name)
+    model = networks.with_trained_statistics(ZOO[name](shape, classes))
+    check_export(model, tmp_path / "m.tflite", samples(model, 1))
+
+
+def check_export(model, path, inputs=None):
+    exported, _ = networks.exported(model, path)
+    binary = {layer.name for layer in kb.summary(model).layers if layer.binary_macs}
+    assert {fate.name for fate in exported.layers if fate.fate == "1-bit"} == binary
+    others = [fate for fate in exported.layers if fate.name not in binary]
+    # The stem of BinaryAlexNet, whose images are real.
+    assert {fate.fate for fate in others} <= {"weights only"}
+    verified = kb.export.verify(model, path, samples(model) if inputs is None else inputs)
+    assert verified.ok, str(verified)
+    outputs = kb.runtime.Interpreter(path).predict(samples(model, 1))
+    assert outputs.shape == (1, *model.output_shape[1:])
+
+
+def test_every_network_but_the_smallest_is_tested():
+    assert set(NAMES) == set(COUNTS)
+
+
+@pytest.mark.parametrize("include_top", [True, False], ids=["top", "features"])
+@pytest.mark.parametrize("name", larq_zoo_networks.NETWORKS)
+def test_weights_of_larq_zoo_load_and_compute_the_same(name, include_top, tmp_path, generator):
+    shape = (224, 224, 3) if name == "xnornet" else (64, 64, 3)
+    check_twin(name, shape, include_top, tmp_path / "weights.h5", generator)
+
+
+@pytest.mark.parametrize("name", ["resnet_e18", "binary_densenet28"])
+def test_the_small_stem_is_the_zoos_too(name, tmp_path, generator):
+    check_twin(name, (32, 32, 3), True, tmp_path / "weights.h5", generator)
+
+
+def check_twin(name, shape, include_top, path, generator):
+    zoos = larq_zoo_networks.NETWORKS[name](shape, 7 if include_top else None)
+    for weight in zoos.weights:
+        limits = (0.5, 1.5) if "variance" in weight.name else (-1, 1)
+        weight.assign(generator.uniform(*limits, weight.shape) / 2)
+    zoos.save_weights(path)
+    ours = ZOO[name](shape, 7, weights=path, include_top=include_top)
+    assert ours.count_params() == zoos.count_params()
+    x = generator.normal(size=(2, *shape)).astype(np.float32)
+    found, expected = ours(x), zoos(x)
+    found = tf.nn.softmax(found) if include_top else found
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert np.ptp(expected) > 1e-3
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_features_are_what_the_top_reads(name, tmp_path):
+    whole = reduced(name)
+    features = ZOO[name](shapes_of(name)[0], 10, include_top=False)
+    assert len(features.output_shape) == len(whole.input_shape)
+    assert len(features.weights) < len(whole.weights)
+
+
+def test_own_weights_load(tmp_path):
+    model = reduced("keyword_net")
+    for file in ("weights.h5", "own.weights.h5"):
+        model.save_weights(tmp_path / file)
+        again = ZOO["keyword_net"](SPEECH, 10, weights=tmp_path / file)
+        assert (again(samples(model)).numpy() == model(samples(model)).numpy()).all()
+
+
+def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path):
+    reduced("keyword_net").save_weights(tmp_path / "weights.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    for file, message in (
+        ("none.h5", "There is no file"),
+        ("weights.h5", "weights.h5 does not fit keyword_net"),
+        ("text.h5", "text.h5 does not fit keyword_net"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            ZOO["keyword_net"](SPEECH, 11, weights=tmp_path / file)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_other_inputs_are_refused(name):
+    shape = shapes_of(name)[0]
+    for wrong in (shape[1:], (*shape, 1), (1, *shape[1:]), (None, *shape[1:])):
+        with pytest.raises(InputError, match="input_shape is ") as error:
+            build(name, wrong, 10)
+        assert str(wrong) in str(error.value)
+    with pytest.raises(InputError, match="num_classes is 1"):
+        build(name, shape, 1)
