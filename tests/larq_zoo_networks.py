@@ -105,19 +105,15 @@ def dense_net(depths, reductions):
 def quick_net(depths, widths):
     def build(shape, classes):
         image = tf.keras.Input(shape)
-        x = larq.layers.QuantConv2D(
-            widths[0] // 4, 3, strides=2, padding="same", use_bias=False
-        )(image)
-        x = relu(norm(x, 1e-3))
-        x = larq.layers.QuantDepthwiseConv2D(3, strides=2, padding="same", use_bias=False)(x)
+        halves = {"strides": 2, "padding": "same", "use_bias": False}
+        x = relu(norm(larq.layers.QuantConv2D(widths[0] // 4, 3, **halves)(image), 1e-3))
+        x = larq.layers.QuantDepthwiseConv2D(3, **halves)(x)
         x = norm(x, 1e-3, scale=False, center=False)
         x = norm(larq.layers.QuantConv2D(widths[0], 1, use_bias=False)(x), 1e-3)
         for depth, filters in zip(depths, widths, strict=True):
             if filters != x.shape[-1]:
                 x = layers.MaxPool2D(2, strides=1)(relu(x))
-                x = layers.DepthwiseConv2D(
-                    3, strides=2, padding="same", use_bias=False, trainable=False
-                )(x)
+                x = layers.DepthwiseConv2D(3, trainable=False, **halves)(x)
                 x = norm(larq.layers.QuantConv2D(filters, 1, use_bias=False)(x))
             for _ in range(depth):
                 y = binary(x, filters, clip=1.25, activation="relu", pad_values=1.0)

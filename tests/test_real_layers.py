@@ -179,7 +179,7 @@ def test_binary_layers_around_it_are_1bit(layer, generator, tmp_path):
     model = around(layer)
     if layer.trainable:
         layer.set_weights([generator.uniform(0.05, 0.95, w.shape) for w in layer.weights])
-    exported, graph = networks.exported(model, tmp_path / "m.tflite")
+    exported, _ = networks.exported(model, tmp_path / "m.tflite")
     assert [fate.fate for fate in exported.layers] == ["1-bit"] * 2
     verified = kb.export.verify(model, tmp_path / "m.tflite")
     assert verified.ok

@@ -5,6 +5,7 @@ import networks
 import numpy as np
 import pytest
 import tensorflow as tf
+from published_networks import PUBLISHED
 
 import keras_bnn as kb
 from keras_bnn.errors import InputError
@@ -33,13 +34,20 @@ def reduced(name, **options):
     return networks.with_trained_statistics(ZOO[name](shapes_of(name)[0], 10, **options))
 
 
+def quick(names, *quick_ones):
+    """All `names`; those that are not `quick_ones` run with the slow tests."""
+    return [
+        name if name in quick_ones else pytest.param(name, marks=pytest.mark.slow) for name in names
+    ]
+
+
 def samples(model, count=2):
     x = np.random.default_rng(1).normal(size=(count, *model.input_shape[1:]))
     return x.astype(np.float32)
 
 
-# Parameters, binary and float multiply-accumulates at full size, in this order. Parameters with
-# batch normalization's moving statistics.
+# Parameters (all of them, with moving statistics), binary and float multiply-accumulates at full
+# size.
 COUNTS = {
     "binary_alexnet": (61_859_192, 768_512_000, 72_855_552),
     "binary_densenet28": (5_150_504, 3_587_383_296, 202_484_224),
@@ -59,36 +67,10 @@ COUNTS = {
     "sensor_net": (88_006, 2_621_440, 258_816),
     "xnornet": (62_396_768, 1_025_744_896, 113_379_328),
 }
-# As Larq Zoo's documentation gives them (2.3.2): with moving statistics or, from larq's later
-# summary, without those that are folded into a scale and a bias.
-PUBLISHED_PARAMETERS = {
-    "binary_alexnet": (61_859_192, True),
-    "binary_densenet28": (5_150_504, True),
-    "binary_densenet37": (8_734_120, True),
-    "binary_densenet45": (13_939_240, True),
-    "birealnet18": (11_699_112, True),
-    "meliusnet22": (6_944_584, False),
-    "quicknet_small": (12_655_688, False),
-    "quicknet": (13_234_088, False),
-    "quicknet_large": (23_342_248, False),
-    "real_to_binary_net": (11_995_624, True),
-    "resnet_e18": (11_699_368, True),
-    "xnornet": (62_396_768, True),
-}
-# Of larq's summaries that the zoo's tests compare with (tests/snapshots/model_summaries), binary
-# and float; for ReActNet-A the paper's, rounded to its digits.
-PUBLISHED_MACS = {
-    "binary_alexnet": (768_512_000, 72_855_552),
-    "birealnet18": (1_676_279_808, 137_793_536),
-    "meliusnet22": (4_624_220_160, 136_388_608),
-    "real_to_binary_net": (1_676_279_808, 138_087_936),
-    "resnet_e18": (1_676_279_808, 137_793_536),
-    "xnornet": (1_025_744_896, 113_379_328),
-}
 
 
 def folded(model):
-    """Moving means and variances beside which there are a scale and a bias."""
+    """How many moving means and variances there are beside a scale and a bias."""
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     return 2 * sum(layer.moving_mean.shape[0] for layer in norms if layer.scale and layer.center)
 
@@ -101,15 +83,24 @@ def test_counts_at_full_size(name):
     summary = kb.summary(model)
     found = (model.count_params(), summary.binary_macs, summary.float_macs)
     assert found == COUNTS[name]
-    if name in PUBLISHED_PARAMETERS:
-        published, with_statistics = PUBLISHED_PARAMETERS[name]
-        assert found[0] - (0 if with_statistics else folded(model)) == published
+    if name in PUBLISHED:
+        check_published(PUBLISHED[name], model, summary)
 
 
-def test_published_multiply_accumulates_are_ours():
-    assert {name: COUNTS[name][1:] for name in PUBLISHED_MACS} == PUBLISHED_MACS
-    binary, real = COUNTS["reactnet_a"][1:]
-    assert (round(binary / 1e9, 2), round(real / 1e8, 2)) == (4.82, 0.12)
+def check_published(published, model, summary):
+    if published.parameters:
+        statistics = folded(model) if published.folded else 0
+        assert model.count_params() - statistics == published.parameters
+    if published.macs:
+        found = (summary.binary_macs, summary.float_macs)
+        if isinstance(published.macs[0], str):
+            found = (f"{found[0]:.2e}", f"{found[1]:.1e}")
+        assert found == published.macs
+    if published.size[-2:] in ("MB", "iB"):
+        megabytes = float(published.size.split()[0]) * (1.048576 if "MiB" in published.size else 1)
+        # Published sizes are of kernels, biases and batch normalization, in MB of 10⁶ or 2²⁰ bytes.
+        ours = summary.kernel_bytes / 1e6
+        assert 0.93 * megabytes < ours < 1.06 * megabytes
 
 
 def test_bits_of_bi_real_net_are_the_papers():
@@ -120,10 +111,9 @@ def test_bits_of_bi_real_net_are_the_papers():
         assert (binary + 32 * (COUNTS[name][0] - binary)) / 1e6 == pytest.approx(megabits, abs=0.1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick(NAMES, "keyword_net", "sensor_net", "quicknet_small"))
 def test_every_binary_layer_is_1bit_and_the_file_computes_the_same(name, tmp_path):
-    model = reduced(name)
-    check_export(model, tmp_path / "m.tflite")
+    check_export(reduced(name), tmp_path / "m.tflite")
 
 
 @pytest.mark.slow
@@ -152,13 +142,13 @@ def test_every_network_but_the_smallest_is_tested():
 
 
 @pytest.mark.parametrize("include_top", [True, False], ids=["top", "features"])
-@pytest.mark.parametrize("name", larq_zoo_networks.NETWORKS)
+@pytest.mark.parametrize("name", quick(larq_zoo_networks.NETWORKS, "birealnet18", "quicknet_small"))
 def test_weights_of_larq_zoo_load_and_compute_the_same(name, include_top, tmp_path, generator):
     shape = (224, 224, 3) if name == "xnornet" else (64, 64, 3)
     check_twin(name, shape, include_top, tmp_path / "weights.h5", generator)
 
 
-@pytest.mark.parametrize("name", ["resnet_e18", "binary_densenet28"])
+@pytest.mark.parametrize("name", quick(["resnet_e18", "binary_densenet28"], "resnet_e18"))
 def test_the_small_stem_is_the_zoos_too(name, tmp_path, generator):
     check_twin(name, (32, 32, 3), True, tmp_path / "weights.h5", generator)
 
@@ -178,7 +168,7 @@ def check_twin(name, shape, include_top, path, generator):
     assert np.ptp(expected) > 1e-3
 
 
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", quick(BINARY, "binarynet", "sensor_net", "xnornet"))
 def test_features_are_what_the_top_reads(name, tmp_path):
     whole = reduced(name)
     features = ZOO[name](shapes_of(name)[0], 10, include_top=False)

@@ -52,7 +52,7 @@ class BlurPool2D(keras.layers.DepthwiseConv2D):
         return {**kept, **own, "data_format": self.data_format}
 
 
-def _binomial(shape, dtype=None, **_):
+def _binomial(shape, dtype, **_):
     size, _, channels, multiplier = shape
     row = np.array(_WEIGHTS[size], np.float64)
     kernel = np.outer(row, row) / row.sum() ** 2

@@ -1,4 +1,4 @@
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, tf
 from keras_bnn.layers.rsign import channel_weight
 
 
@@ -30,14 +30,16 @@ class RPReLU(keras.layers.Layer):
 
     def build(self, input_shape):
         self.shift = channel_weight(self, "shift", input_shape, "zeros")
-        self.slope = channel_weight(self, "slope", input_shape, keras.initializers.Constant(0.25))
+        quarter = {"class_name": "Constant", "config": {"value": 0.25}}
+        self.slope = channel_weight(self, "slope", input_shape, quarter)
         self.offset = channel_weight(self, "offset", input_shape, "zeros")
         super().build(input_shape)
 
     def call(self, inputs):
         shifted = inputs - self.shift
-        # The form in which TensorFlow Lite's converter finds its PRELU.
-        negative = -self.slope * keras.activations.relu(-shifted)
+        # The form, and the rank of the slope, in which TensorFlow Lite's converter finds its PRELU.
+        slope = tf.reshape(self.slope, [1] * (inputs.shape.rank - 2) + [-1])
+        negative = -slope * keras.activations.relu(-shifted)
         return keras.activations.relu(shifted) + negative + self.offset
 
     def compute_output_shape(self, input_shape):

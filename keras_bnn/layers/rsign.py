@@ -1,3 +1,5 @@
+from typing import Any
+
 from keras_bnn import quantizers
 from keras_bnn._keras import keras
 
@@ -33,13 +35,13 @@ class RSign(keras.layers.Layer):
         Liu et al., ReActNet, section 4.2, 2020. https://arxiv.org/abs/2003.03488
     """
 
-    def __init__(self, quantizer="approx_sign", **kwargs):
+    def __init__(self, quantizer: Any = "approx_sign", **kwargs):
         super().__init__(**kwargs)
-        self.quantizer = quantizers.get(quantizer)
-        if self.quantizer is None:
+        if quantizer is None:
             raise ValueError(
                 f"{self.name}: quantizer is None, expected a sign quantizer such as 'approx_sign'."
             )
+        self.quantizer: Any = quantizers.get(quantizer)
 
     def build(self, input_shape):
         self.threshold = channel_weight(self, "threshold", input_shape, "zeros")
@@ -58,7 +60,7 @@ class RSign(keras.layers.Layer):
         }
 
 
-def channel_weight(layer, name: str, input_shape, initializer: str, constraint=None):
+def channel_weight(layer, name: str, input_shape, initializer: Any, constraint: Any = None):
     """Adds a weight with one value a channel to `layer`, whose input has `input_shape`."""
     if input_shape[-1] is None:
         raise ValueError(

@@ -53,19 +53,17 @@ class SqueezeExcitation(keras.layers.Layer):
                 f"{self.name}: mixes=True mixes {channels} channels with {source} of the source, "
                 "expected as many."
             )
-        def dense(units, activation, name):
-            options = {"kernel_initializer": "he_normal", "dtype": self.dtype_policy}
-            return keras.layers.Dense(
-                units, activation, use_bias=self.use_bias, name=name, **options
-            )
-
-        self.squeeze = dense(max(source // self.ratio, 1), "relu", "squeeze")
-        self.excitation = dense(channels, "sigmoid", "excitation")
+        self.squeeze = self._dense(max(source // self.ratio, 1), "relu", "squeeze")
+        self.excitation = self._dense(channels, "sigmoid", "excitation")
         if self.mixes:
-            half = keras.initializers.Constant(0.5)
+            half = {"class_name": "Constant", "config": {"value": 0.5}}
             share = constraints.UnitInterval()
             self.mixture = channel_weight(self, "mixture", input_shape[0], half, share)
         super().build(input_shape)
+
+    def _dense(self, units: int, activation: str, name: str):
+        options = {"kernel_initializer": "he_normal", "dtype": self.dtype_policy, "name": name}
+        return keras.layers.Dense(units, activation, use_bias=self.use_bias, **options)
 
     def call(self, inputs):
         outputs, source = inputs

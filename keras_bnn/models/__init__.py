@@ -8,9 +8,9 @@ Args:
     input_shape: Height, width and channels of an image (or frames, mels and 1; or steps and
         channels), none of them open.
     num_classes: The number of classes, 2 or more.
-    weights: A file of weights for the same network and arguments, as `model.save_weights` of Keras 2
-        writes it; `None` starts at random. For the networks that Larq Zoo has, the `.h5` files that
-        it published (without the top: `..._notop.h5`).
+    weights: A file of weights for the same network and arguments, as `model.save_weights` of
+        Keras 2 writes it; `None` starts at random. For the networks that Larq Zoo has, the `.h5`
+        files that it published (without the top: `..._notop.h5`).
     include_top: Whether there is a classifier; else the outputs are the last map.
 
 They return a functional Keras model, not compiled, from (batch, *input_shape), real, to logits of

@@ -37,9 +37,7 @@ def BinaryAlexNet(input_shape, num_classes: int, weights=None, include_top=True)
     )(image)
     x = norm(_pooled(x, "stem_pool"), "stem_norm", **_norm(1e-3))
     for number, (filters, size) in enumerate(((192, 5), (384, 3), (384, 3), (256, 3)), 1):
-        x = binary_conv(
-            x, filters, size, f"binary_{number}", kernel_initializer="glorot_uniform"
-        )
+        x = binary_conv(x, filters, size, f"binary_{number}", kernel_initializer="glorot_uniform")
         if number in (1, 4):
             x = _pooled(x, f"pool_{number}")
         x = norm(x, f"norm_{number}", **_norm(1e-3))

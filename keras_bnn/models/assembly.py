@@ -1,6 +1,7 @@
 """What the networks are put together from: their input, their top, the weights they start with."""
 
 import os
+from pathlib import Path
 
 from keras_bnn._keras import keras
 from keras_bnn.errors import InputError
@@ -65,7 +66,7 @@ def network(inputs, outputs, name: str, weights: str | os.PathLike | None):
     model = keras.Model(inputs, outputs, name=name)
     if weights is None:
         return model
-    if not os.path.isfile(weights):
+    if not Path(weights).is_file():
         raise InputError(f"There is no file {weights} with weights for {name}.")
     try:
         model.load_weights(os.fspath(weights))

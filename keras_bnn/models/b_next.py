@@ -1,5 +1,7 @@
 """BNext-Tiny."""
 
+from typing import Any
+
 from keras_bnn import constraints, quantizers
 from keras_bnn._keras import keras
 from keras_bnn.layers import RSign, SqueezeExcitation
@@ -21,9 +23,9 @@ def BNextTiny(input_shape, num_classes: int, weights=None, include_top=True) -> 
 
     Every second 3×3 convolution is multiplied with the activated shortcut before it is added to it.
 
-    ImageNet, 224×224×3: 72.4 % top-1 (paper, trained with strong teachers and augmentation). Compared
-    with the code that the authors published it leaves out the PReLUs that nothing reads, and pads a
-    map that is halved on its far side only, as Keras does it.
+    ImageNet, 224×224×3: 72.4 % top-1 (paper, trained with strong teachers and augmentation).
+    Compared with the code that the authors published it leaves out the PReLUs that nothing reads,
+    and pads a map that is halved on its far side only, as Keras does it.
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
 
@@ -87,6 +89,5 @@ def _pooled(x, strides: int, name: str):
 
 
 def _prelu(x, name: str):
-    return keras.layers.PReLU(
-        shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25), name=name
-    )(x)
+    quarter: Any = {"class_name": "Constant", "config": {"value": 0.25}}
+    return keras.layers.PReLU(quarter, shared_axes=[1, 2], name=name)(x)

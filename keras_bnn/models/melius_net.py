@@ -34,7 +34,8 @@ def MeliusNet22(input_shape, num_classes: int, weights=None, include_top=True) -
     x = _stem(image)
     for section, (depth, filters) in enumerate(((4, 160), (5, 224), (4, 256), (4, None)), 1):
         for block in range(1, depth + 1):
-            x = _improved(_extended(x, f"stage_{section}_{block}_dense"), f"stage_{section}_{block}")
+            name = f"stage_{section}_{block}"
+            x = _improved(_extended(x, f"{name}_dense"), f"{name}_improve")
         if filters:
             name = f"stage_{section}_transition"
             x = relu(_halved(norm(x, f"{name}_norm"), f"{name}_pool"), f"{name}_relu")
@@ -70,7 +71,7 @@ def _extended(x, name: str):
 
 
 def _improved(x, name: str):
-    y = _signs(x, f"{name}_improve")
+    y = _signs(x, name)
     zeros = [[0, 0], [0, 0], [0, 0], [x.shape[-1] - _GROWTH, 0]]
     return keras.layers.Add(name=f"{name}_add")([x, tf.pad(y, zeros, name=f"{name}_pad")])
 

@@ -56,11 +56,10 @@ def _gated(y, source, name: str):
     z = keras.layers.GlobalAveragePooling2D(name=f"{name}_mean")(source)
     z = keras.layers.Flatten(name=f"{name}_flatten")(z)
     hidden = source.shape[-1] // _RATIO
-    z = keras.layers.Dense(hidden, activation="relu", name=f"{name}_squeeze", **options)(z)
-    z = keras.layers.Dense(
-        y.shape[-1], activation="sigmoid", name=f"{name}_excitation", **options
-    )(z)
-    factors = keras.layers.Reshape((1, 1, y.shape[-1]), name=f"{name}_reshape")(z)
+    channels = y.shape[-1]
+    z = keras.layers.Dense(hidden, "relu", name=f"{name}_squeeze", **options)(z)
+    z = keras.layers.Dense(channels, "sigmoid", name=f"{name}_excitation", **options)(z)
+    factors = keras.layers.Reshape((1, 1, channels), name=f"{name}_reshape")(z)
     return keras.layers.Multiply(name=f"{name}_multiply")([y, factors])
 
 
