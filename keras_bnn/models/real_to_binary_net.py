@@ -53,7 +53,7 @@ def _block(x, filters: int, name: str):
 def _gated(y, source, name: str):
     """What `SqueezeExcitation` computes, in the layers whose weights the published file lists."""
     options = {"use_bias": False, "kernel_initializer": "he_normal"}
-    z = keras.layers.GlobalAveragePooling2D(name=f"{name}_mean")(source)
+    z = keras.layers.AveragePooling2D(source.shape[1:3], name=f"{name}_mean")(source)
     z = keras.layers.Flatten(name=f"{name}_flatten")(z)
     hidden = source.shape[-1] // _RATIO
     channels = y.shape[-1]
