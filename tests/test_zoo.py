@@ -157,6 +157,21 @@ def check_export(model, path, inputs=None):
     assert outputs.shape == (1, *model.output_shape[1:])
 
 
+@pytest.mark.parametrize("name", ["binarynet", "keyword_net", "sensor_net"])
+def test_small_networks_are_packed_from_the_first_binary_layer_to_the_last(name, tmp_path):
+    _, graph = networks.exported(reduced(name), tmp_path / "m.tflite")
+    assert [operator.name for operator in graph.operators].count("LceQuantize") == 1
+    binary = [operator for operator in graph.operators if operator.name == "LceBconv2d"]
+    types = [graph.tensor(operator.outputs[0]).type for operator in binary]
+    assert types == ["int32"] * (len(binary) - 1) + ["float32"]
+
+
+def test_bytes_that_keyword_nets_documentation_names():
+    binary = [layer for layer in kb.summary(reduced("keyword_net")).layers if layer.binary_macs]
+    assert sum(layer.kernel_bytes for layer in binary) == 36_864
+    assert max(np.prod(layer.output_shape) for layer in binary[:-1]) / 8 == 2_080
+
+
 def test_every_network_but_the_smallest_is_tested():
     assert set(NAMES) == set(COUNTS)
 

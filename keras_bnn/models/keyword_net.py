@@ -14,8 +14,8 @@ from keras_bnn.models.assembly import (
 def KeywordNet(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """A chain of binary convolutions over a log-mel spectrogram, which stays packed in the file.
 
-    Between two layers there are only packed words, so that a second of speech (49 frames of 40
-    mels) takes 1.6 kB of activations there, and all binary kernels 46 kB.
+    Between two binary layers there are only packed words: of a second of speech (49 frames of 40
+    mels) 2,080 bytes at most. All binary kernels take 36,864 bytes.
 
     | layer                              | output of 49×40×1 |
     |------------------------------------|-------------------|
