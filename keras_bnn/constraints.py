@@ -1,8 +1,8 @@
-"""Constraints: what keeps latent weights where gradients still reach them."""
+"""Constraints: what keeps latent weights where gradients still reach them, and shares in [0, 1]."""
 
-from keras_bnn._keras import from_registered, keras, larq
+from keras_bnn._keras import from_registered, keras, larq, tf
 
-__all__ = ["WeightClip", "get"]
+__all__ = ["UnitInterval", "WeightClip", "get"]
 
 
 @keras.utils.register_keras_serializable("keras_bnn")
@@ -31,6 +31,20 @@ class WeightClip(larq.constraints.WeightClip):
         if not clip_value > 0:
             raise ValueError(f"clip_value is {clip_value}, expected a number above 0.")
         super().__init__(clip_value)
+
+
+@keras.utils.register_keras_serializable("keras_bnn")
+class UnitInterval(keras.constraints.Constraint):
+    """Clips weights to [0, 1] after every update: shares of two things that are mixed.
+
+    Input shape: any.   Output shape: the same.
+
+    >>> UnitInterval()(tf.constant([-1.5, 0.25, 3.0])).numpy()
+    array([0.  , 0.25, 1.  ], dtype=float32)
+    """
+
+    def __call__(self, w):
+        return tf.clip_by_value(w, 0.0, 1.0)
 
 
 def get(identifier):

@@ -7,7 +7,7 @@ from keras_bnn.cli.output import Json, progress, quiet_import, show
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A network: binarynet, binarynet_float.")],
+    model: Annotated[str, typer.Argument(help="A network of the zoo: binarynet, quicknet, …")],
     data: Annotated[str, typer.Argument(help="A data set: digits, fashion_mnist, mnist.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
     epochs: Annotated[int | None, typer.Option(help="Default: the data set's recipe.")] = None,

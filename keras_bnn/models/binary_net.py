@@ -1,15 +1,15 @@
 """BinaryNet for small images."""
 
 from keras_bnn._keras import keras
-from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
+from keras_bnn.models.assembly import mean_classifier, network, network_input
 
 # Images at least this high and wide are halved by the first convolution.
 _LARGE = 16
 _SMALLEST = 4
 
 
-def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def BinaryNet(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """A VGG-like network whose convolutions are binary, all but the first.
 
     A real convolution, three binary ones of 64, 64 and 128 channels, and a real output layer on
@@ -27,16 +27,7 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     | 3×3 binary convolution         | 4×4×128         | 7×7×128           |
     | mean over the map, dense layer | classes         | classes           |
 
-    Args:
-        input_shape: Height, width and channels of an image; 4 or more high and wide.
-        num_classes: The number of classes, 2 or more.
-
-    Returns:
-        A functional Keras model from (batch, height, width, channels), real, to logits of shape
-        (batch, num_classes). It is not compiled.
-
-    Raises:
-        InputError: If the images are too small, a size is open, or there are fewer than 2 classes.
+    Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
 
     >>> BinaryNet((28, 28, 1), 10).output_shape
     (None, 10)
@@ -44,16 +35,8 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
     References:
         Hubara et al., Binarized Neural Networks, 2016. https://arxiv.org/abs/1602.02830
     """
-    sizes = [size or 0 for size in input_shape]  # None leaves one open.
-    if len(sizes) != 3 or min(sizes[:2]) < _SMALLEST or sizes[2] < 1:
-        raise InputError(
-            f"input_shape is {tuple(input_shape)}, expected (height, width, channels) with a "
-            f"height and width of {_SMALLEST} or more, none of them open."
-        )
-    if num_classes < 2:
-        raise InputError(f"num_classes is {num_classes}, expected 2 or more.")
+    image = network_input(input_shape, num_classes, _SMALLEST)
     is_large = min(input_shape[:2]) >= _LARGE
-    image = keras.Input(input_shape, name="image")
     x = keras.layers.Conv2D(
         64 if is_large else 32,
         3,
@@ -68,6 +51,6 @@ def BinaryNet(input_shape: tuple[int, int, int], num_classes: int) -> keras.Mode
         x = keras.layers.BatchNormalization(name=f"norm_{number}")(x)
         if number == (1 if is_large else 2):
             x = keras.layers.MaxPool2D(name="pool")(x)
-    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    logits = keras.layers.Dense(num_classes, name="logits")(x)
-    return keras.Model(image, logits, name="binary_net")
+    if include_top:
+        x = mean_classifier(x, num_classes, "glorot_uniform")
+    return network(image, x, "binary_net", weights)

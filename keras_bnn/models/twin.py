@@ -5,6 +5,7 @@ from collections import defaultdict
 
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
+from keras_bnn.layers import BlurPool2D, RPReLU, RSign, SqueezeExcitation
 
 _ONLY_OF_BINARY_LAYERS = (
     "depthwise_quantizer",
@@ -18,6 +19,8 @@ _ONLY_OF_BINARY_LAYERS = (
 # Of operations on symbolic tensors, beside those whose values are true or false.
 _STEPS = ("sign", "round", "rint", "floor", "ceil")
 _LARQ_FUNCTIONS = "larq.quantizers"
+# Real layers of ours, which binary and float networks can both have.
+_REAL = (BlurPool2D, RPReLU, SqueezeExcitation)
 _KERNEL_CONSTRAINTS = ("depthwise_constraint", "kernel_constraint", "pointwise_constraint")
 
 
@@ -31,7 +34,8 @@ def float_twin(model):
     | its `kernel_quantizer` and kernel constraint   | nothing: the kernel is real and free     |
     | `weight_scale`, `input_scale`                  | nothing: real kernels need no scale      |
     | `pad_values` of `padding="same"`               | zeros                                    |
-    | a quantizer that is a layer by itself          | a ReLU layer                             |
+    | a quantizer or `RSign` that is a layer         | a ReLU layer                             |
+    | `RPReLU`, `BlurPool2D`, `SqueezeExcitation`    | a fresh one with the same arguments      |
     | a quantizer as `activation` of any layer       | `"relu"`                                 |
     | `TimeDistributed(layer)`                       | the same around each of layer's parts    |
     | a Sequential or functional model inside        | its twin                                 |
@@ -143,8 +147,10 @@ def _parts(layer) -> list:
         *before, last = _parts(layer.layer)
         named = [*((f"{layer.name}_relu", part) for part in before), (layer.name, last)]
         return [keras.layers.TimeDistributed(part, name=name) for name, part in named]
-    if isinstance(layer, larq.quantizers.Quantizer):
+    if isinstance(layer, (larq.quantizers.Quantizer, RSign)):
         return [_in_place_of(layer, layer.name)]
+    if isinstance(layer, _REAL):
+        return [type(layer).from_config(layer.get_config())]
     if type(layer).__module__.startswith(("keras_bnn.layers.", "larq.layers")):
         quantizer = layer.input_quantizer
         before = [_in_place_of(quantizer, f"{layer.name}_relu")] if quantizer else []
