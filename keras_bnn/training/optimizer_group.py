@@ -73,13 +73,10 @@ class OptimizerGroup(keras.optimizers.Optimizer):
             return self.iterations
         with tf.init_scope():
             self.build([variable for _, variable in pairs])
+        if not skip_gradients_aggregation and kwargs.get("experimental_aggregate_gradients", True):
+            pairs = self.aggregate_gradients(pairs)
         for optimizer, share in self._shares(pairs, key=lambda pair: pair[1]):
-            optimizer.apply_gradients(
-                share,
-                name=name,
-                skip_gradients_aggregation=skip_gradients_aggregation,
-                **kwargs,
-            )
+            optimizer.apply_gradients(share, name=name, skip_gradients_aggregation=True)
         # The count has one value for all replicas, so it is not theirs to change.
         return tf.__internal__.distribute.interim.maybe_merge_call(
             lambda strategy: self.iterations.assign_add(1), self._distribution_strategy
