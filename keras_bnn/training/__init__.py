@@ -9,6 +9,7 @@ from keras_bnn.training.real_weights import with_real_weights
 from keras_bnn.training.recipes import Recipe, recipe_for
 from keras_bnn.training.schedules import WarmUp, cosine
 from keras_bnn.training.stages import real_to_binary, two_step
+from keras_bnn.training.synchronize import synchronize_batch_norm
 from keras_bnn.training.train import Trained, train
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "real_to_binary",
     "recipe_for",
     "set_clip",
+    "synchronize_batch_norm",
     "train",
     "two_step",
     "with_real_weights",

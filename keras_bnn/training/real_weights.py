@@ -68,8 +68,8 @@ def with_real_weights(model, *, soft: bool = False, weight_decay: float = 0.0):
         result = rewritten(model, f"{model.name}_real_weights", real, "with_real_weights")
         result.set_weights(model.get_weights())
     for ours, theirs in zip(_batch_norms(result), _batch_norms(model), strict=True):
-        # Keras leaves it out of the configuration.
-        ours.synchronized = theirs.synchronized
+        # Keras leaves these out of the configuration.
+        ours.synchronized, ours.fused = theirs.synchronized, theirs.fused
     for layer in result._flatten_layers():
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             layer.finalize_state()
