@@ -12,7 +12,8 @@ import h5py
 
 import keras_bnn.constraints
 import keras_bnn.layers
-import keras_bnn.quantizers  # noqa: F401
+import keras_bnn.quantizers
+import keras_bnn.training  # noqa: F401
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
 

@@ -1,11 +1,11 @@
 """The float network that a binary one is compared with."""
 
-import itertools
 from collections import defaultdict
 
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BlurPool2D, RPReLU, RSign, SqueezeExcitation
+from keras_bnn.models.rewrite import is_of_keras, rewritten
 
 _ONLY_OF_BINARY_LAYERS = (
     "depthwise_quantizer",
@@ -89,54 +89,7 @@ def _refuse_layers_of_two_holders(model) -> None:
 
 
 def _twin(model, name: str):
-    # The class of functional models has no public name.
-    is_known = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
-    if not (is_known and _is_of_keras(model)):
-        raise InputError(
-            f"{model.name}: float_twin takes Sequential and functional models, got the class "
-            f"{type(model).__name__}, whose call it cannot rewrite. Build its float twin by hand."
-        )
-    # First, since Keras cannot serialize every layer that is refused here.
-    parts = [_parts(layer) for layer in model.layers]
-    _rename_new(parts, {layer.name for layer in model.layers})
-    config = model.get_config()
-    entries = _sequential if isinstance(model, keras.Sequential) else _functional
-    return type(model).from_config(
-        {**config, "name": name, "layers": entries(parts, config)},
-        # Keras itself does not find all of its layers by their names.
-        custom_objects={type(part).__name__: type(part) for of_layer in parts for part in of_layer},
-    )
-
-
-def _rename_new(parts: list[list], taken: set[str]) -> None:
-    """Numbers new layers that would have the name of another."""
-    for *new, _ in parts:
-        for part in new:
-            names = itertools.chain([part.name], (f"{part.name}_{i}" for i in itertools.count(2)))
-            part._name = next(name for name in names if name not in taken)
-            taken.add(part.name)
-
-
-def _sequential(parts: list[list], config: dict) -> list[dict]:
-    # `model.layers` leaves out the input layer, the configuration has it.
-    inputs = [entry for entry in config["layers"] if entry["class_name"] == "InputLayer"]
-    return [*inputs, *(_serialized(part) for of_layer in parts for part in of_layer)]
-
-
-def _functional(parts: list[list], config: dict) -> list[dict]:
-    entries = []
-    for of_layer, old in zip(parts, config["layers"], strict=True):
-        # The first part takes the layer's inputs; each further one, call by call, the part before.
-        inbound_nodes = old["inbound_nodes"]
-        for part in of_layer:
-            new = {"name": part.name, "inbound_nodes": inbound_nodes}
-            entries.append({**_serialized(part), **new})
-            inbound_nodes = [[[part.name, call, 0, {}]] for call in range(len(inbound_nodes))]
-    return entries
-
-
-def _serialized(layer) -> dict:
-    return keras.layers.serialize(layer)  # pyright: ignore[reportReturnType]
+    return rewritten(model, name, _parts, "float_twin")
 
 
 def _parts(layer) -> list:
@@ -212,7 +165,7 @@ def _check_translatable(layer) -> None:
     inner = [part for part in layer.submodules if isinstance(part, keras.layers.Layer)]
     for part in (layer, *(part for part in inner if part is not activation)):
         # The code of a Lambda is the user's, so a sign could hide in it.
-        if not _is_of_keras(part) or isinstance(part, keras.layers.Lambda):
+        if not is_of_keras(part) or isinstance(part, keras.layers.Lambda):
             raise InputError(
                 f"{layer.name}: float_twin cannot translate the class {type(part).__name__}, only "
                 "Keras' own layers, and those of keras_bnn.layers and larq.layers. Replace the "
@@ -223,10 +176,6 @@ def _check_translatable(layer) -> None:
                 f"{layer.name}: float_twin cannot translate tf.{part.symbol}, of which signs are "
                 "made. Use a keras_bnn quantizer as the layer, or build the float twin by hand."
             )
-
-
-def _is_of_keras(layer) -> bool:
-    return type(layer).__module__.startswith("tf_keras.")
 
 
 def _is_step(layer) -> bool:

@@ -1,6 +1,31 @@
-"""Training that can be interrupted and resumed exactly."""
+"""Training: optimizers and recipes for binary networks, and runs that resume exactly."""
 
+from keras_bnn.training import presets
+from keras_bnn.training.bop import Bop
+from keras_bnn.training.clip import set_clip
+from keras_bnn.training.distillation import Distillation
+from keras_bnn.training.optimizer_group import OptimizerGroup
+from keras_bnn.training.real_weights import with_real_weights
 from keras_bnn.training.recipes import Recipe, recipe_for
+from keras_bnn.training.schedules import WarmUp, cosine
+from keras_bnn.training.stages import real_to_binary, two_step
+from keras_bnn.training.synchronize import synchronize_batch_norm
 from keras_bnn.training.train import Trained, train
 
-__all__ = ["Recipe", "Trained", "recipe_for", "train"]
+__all__ = [
+    "Bop",
+    "Distillation",
+    "OptimizerGroup",
+    "Recipe",
+    "Trained",
+    "WarmUp",
+    "cosine",
+    "presets",
+    "real_to_binary",
+    "recipe_for",
+    "set_clip",
+    "synchronize_batch_norm",
+    "train",
+    "two_step",
+    "with_real_weights",
+]

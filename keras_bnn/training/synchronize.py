@@ -1,0 +1,25 @@
+"""Batch statistics of all replicas together."""
+
+from keras_bnn._keras import keras
+
+
+def synchronize_batch_norm(model) -> None:
+    """Lets batch normalization see the whole batch where a strategy shares it among replicas.
+
+    With statistics of its part alone, each replica trains another network, and signs differ from
+    those of a single process after one step. Call it on a model that is made or loaded inside
+    `strategy.scope()`, before `fit`: Keras leaves `synchronized` out of what it saves.
+
+    Args:
+        model: A Keras model. It is changed.
+
+    >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
+    >>> synchronize_batch_norm(model)
+    >>> model.get_layer("norm_1").synchronized
+    True
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+            # The fused kernel knows nothing of other replicas.
+            layer.fused = False
