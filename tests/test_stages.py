@@ -361,3 +361,11 @@ def test_inside_a_quantized_scope_latent_weights_are_copied():
     np.testing.assert_array_equal(
         first.get_layer("binary").kernel, model.get_layer("binary").kernel
     )
+
+
+def test_a_zoo_network_can_have_real_weights_and_a_soft_rsign_is_refused():
+    model = kb.models.RealToBinaryNet((64, 64, 3), 10)
+    soft = kb.training.with_real_weights(model, soft=True)
+    assert soft.count_params() == model.count_params()
+    with pytest.raises(InputError, match="RSign"):
+        kb.training.with_real_weights(kb.models.ReActNetA((64, 64, 3), 10), soft=True)

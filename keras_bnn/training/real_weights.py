@@ -2,6 +2,7 @@
 
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
+from keras_bnn.layers import RSign
 from keras_bnn.models.rewrite import rewritten
 from keras_bnn.probe import is_quantized
 
@@ -46,8 +47,8 @@ def with_real_weights(model, *, soft: bool = False, weight_decay: float = 0.0):
         A plain Keras model of the same layers, names and weights, not compiled.
 
     Raises:
-        InputError: If the model is subclassed, or holds a quantized kernel in a layer of another
-            package.
+        InputError: If the model is subclassed, holds a quantized kernel in a layer of another
+            package, or an `RSign` that is to be soft.
 
     >>> real = with_real_weights(keras_bnn.models.BinaryNet((8, 8, 1), 10))
     >>> layer = real.get_layer("binary_1")
@@ -80,9 +81,11 @@ def _real_layer(layer, soft: bool, weight_decay: float):
     config = layer.get_config()
     if soft and isinstance(layer, larq.quantizers.Quantizer):
         return keras.layers.Activation("tanh", name=layer.name)
+    if soft and isinstance(layer, RSign):
+        raise InputError(f"{layer.name}: an RSign has no tanh to take its place: leave soft out.")
     if type(layer).__module__.startswith(("keras_bnn.layers.", "larq.layers")):
         config.update((name, None) for name in _OF_QUANTIZED_KERNELS if name in config)
-        if soft and layer.input_quantizer:
+        if soft and getattr(layer, "input_quantizer", None):
             config["input_quantizer"] = Tanh()
     elif any(map(is_quantized, layer.weights)):
         raise InputError(
