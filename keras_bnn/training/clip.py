@@ -1,6 +1,6 @@
 """The clip of straight-through estimators."""
 
-from keras_bnn._keras import larq
+from keras_bnn._keras import keras, larq
 from keras_bnn.errors import InputError
 
 
@@ -25,6 +25,7 @@ def set_clip(model, clip_value: float) -> None:
     """
     if not clip_value > 0:
         raise InputError(f"clip_value is {clip_value}, expected a number above 0.")
+    _own_activations(model)
     clipped = [
         part
         for part in model.submodules
@@ -43,3 +44,12 @@ def set_clip(model, clip_value: float) -> None:
     clips = [each for each in constraints if isinstance(each, larq.constraints.WeightClip)]
     for part in (*clipped, *clips):
         part.clip_value = clip_value
+
+
+def _own_activations(model) -> None:
+    """Gives layers a quantizer of their own where one object stands for its name in all models."""
+    shared = list(keras.utils.get_custom_objects().values())
+    for layer in model.submodules:
+        quantizer = getattr(layer, "activation", None)
+        if any(quantizer is each for each in shared):
+            layer.activation = type(quantizer).from_config(quantizer.get_config())
