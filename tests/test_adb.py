@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 from hand_made import FLOAT32, binary_layer, hand_made
 
+FOLDER = re.compile("/data/local/tmp/keras_bnn_[0-9a-f]{8}")
 STAND_IN = Path(__file__).parent / "android" / "adb"
-FOLDER = "/data/local/tmp/keras_bnn"
 PHONE = {
     "ro.product.manufacturer": "Google",
     "ro.product.model": "Pixel 7",
@@ -55,7 +57,8 @@ def phone(tmp_path, monkeypatch):
         )
 
     answers.asked = lambda: [
-        json.loads(line) for line in Path(f"{scenario}.asked").read_text().splitlines()
+        json.loads(FOLDER.sub("FOLDER", line))
+        for line in Path(f"{scenario}.asked").read_text().splitlines()
     ]
     answers()
     return answers
@@ -110,19 +113,18 @@ def test_the_phone_is_asked_for_no_more_than_it_takes(run, phone, options, model
             ["-s", "R58M", *words]
             for words in (
                 ["shell", "getprop"],
-                ["shell", f"rm -rf {FOLDER}"],
-                ["shell", f"mkdir -p {FOLDER}"],
-                ["push", str(options[3]), f"{FOLDER}/benchmark_model"],
-                ["push", str(options[1]), f"{FOLDER}/libkeras_bnn.so"],
-                ["push", str(odd), f"{FOLDER}/0.tflite"],
-                ["shell", f"chmod -R 755 {FOLDER}"],
+                ["shell", "mkdir FOLDER"],
+                ["push", str(options[3]), "FOLDER/benchmark_model"],
+                ["push", str(options[1]), "FOLDER/libkeras_bnn.so"],
+                ["push", str(odd), "FOLDER/0.tflite"],
+                ["shell", "chmod -R 755 FOLDER"],
                 [
                     "shell",
-                    f"taskset 10 {FOLDER}/benchmark_model --graph={FOLDER}/0.tflite "
+                    "taskset 10 FOLDER/benchmark_model --graph=FOLDER/0.tflite "
                     "--num_threads=2 --num_runs=3 --min_secs=2 --max_secs=150 "
-                    f"--external_delegate_path={FOLDER}/libkeras_bnn.so",
+                    "--external_delegate_path=FOLDER/libkeras_bnn.so",
                 ],
-                ["shell", f"rm -rf {FOLDER}"],
+                ["shell", "rm -rf FOLDER"],
             )
         ),
     ]
@@ -249,7 +251,7 @@ def test_what_fails_on_the_phone_ends_in_one_line(run, phone, options, model, sc
     error = run("benchmark", model, "--on", "adb", *options).error
     assert complaint.format(model=model) in error
     # Nothing is left there, as far as the phone is.
-    assert phone.asked()[-1][-1] == f"rm -rf {FOLDER}" or "mkdir" in scenario
+    assert phone.asked()[-1][-1] == "rm -rf FOLDER" or "mkdir" in scenario
 
 
 def test_runs_that_all_took_equally_long(run, phone, options, model):
@@ -284,7 +286,9 @@ def test_a_missing_adb_is_named(run, options, model, monkeypatch, tmp_path):
 @pytest.mark.android
 def test_the_real_adb_finds_no_phone(run, options, model, monkeypatch, tmp_path):
     # A server of its own, which knows no phone and is ended here.
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "15137")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
     monkeypatch.setenv("HOME", str(tmp_path))
     try:
         for on in ("adb", "adb:emulator-5554"):

@@ -86,6 +86,15 @@ def test_names_that_hide_it(name):
         parse(f"ssh://{name}")
 
 
+@pytest.mark.parametrize(
+    "text", ["pi:secret@b", "pi:secret@b:22/home", "pi:se/cret@b", ":secret@b"]
+)
+def test_a_password_is_refused_and_not_repeated(text):
+    with pytest.raises(InputError, match="holds a password") as refused:
+        parse(f"ssh://{text}")
+    assert "cret" not in str(refused.value)
+
+
 def test_options_of_another_place_are_refused(run, tmp_path):
     file = tmp_path / "m.tflite"
     assert run("benchmark", file, "--offline").error.endswith(

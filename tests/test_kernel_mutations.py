@@ -53,6 +53,8 @@ MUTATIONS = [
     ("kernels/dequantize/portable.c", "i % 32", "i % 31"),
     ("kernels/dequantize/dequantize.c", "+ 0.5)", "+ 0.4)"),
     ("kernels/bmaxpool2d/portable.c", "output[w] &= pixel[w]", "output[w] |= pixel[w]"),
+    ("kernels/threads.c", "  wake(threads, &threads->workers_asleep, &threads->start);\n", ""),
+    ("kernels/threads.c", "begin, begin + share)", "begin, begin + share - share / 2)"),
     ("kernels/window.c", "missing / 2", "(missing + 1) / 2"),
     ("delegate/partition.c", "other->last_use < value", "other->last_use <= value"),
     ("delegate/partition.c", "        j = -1;", ""),

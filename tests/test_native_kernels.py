@@ -1,5 +1,7 @@
 """Every kernel of the native library that runs here, forced in turn, equals `reference`."""
 
+import re
+import time
 from pathlib import Path
 
 import native_kernels
@@ -199,6 +201,29 @@ def test_threads_change_nothing(count):
             values = rng.normal(size=(seed + 1, 45)).astype(np.float32)
             packed = native_kernels.quantize(values, isa=AVAILABLE[0], threads=threads)
             equal(packed, bits.pack(values))
+
+
+def tasks_of_this_process():
+    return {path.name for path in Path("/proc/self/task").iterdir()}
+
+
+def times_gone_to_sleep(task):
+    status = Path(f"/proc/self/task/{task}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are looked at in /proc")
+def test_a_thread_that_sleeps_is_woken():
+    words = bits.pack(np.ones((1, 30, 30, 32), np.float32))
+    conv = Bconv2d(bits.pack(np.ones((64, 3, 3, 32), np.float32)), channels_in=32, isa="portable")
+    before = tasks_of_this_process()
+    with Threads(2) as threads:
+        (worker,) = tasks_of_this_process() - before
+        first, end = times_gone_to_sleep(worker), time.monotonic() + 60
+        while times_gone_to_sleep(worker) < first + 5:
+            assert time.monotonic() < end, "it sleeps on"
+            time.sleep(0.001)  # longer than it looks before it sleeps
+            conv(words, threads)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ normalization of the images and the labels are those that the file itself names.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ class Classifier:
         (image,), (output,) = about.inputs, about.outputs
         if image.dtype != "float32" or len(image.shape) != 4 or image.shape[3] not in MODES:
             raise InputError(
-                f"{path} takes {image.dtype} of {image.shape}, expected float32 images"
+                f"{path} takes {image.dtype} of {image.shape}, expected float32 images of "
+                "1 or 3 channels"
             )
         if min(image.shape[1:3]) < 1:
             raise InputError(
@@ -75,6 +77,8 @@ def folder_images(folder: Path) -> Iterator[tuple[str, Image.Image]]:
         try:
             with Image.open(path) as file:
                 image = ImageOps.exif_transpose(file)
+            if image.mode[0] in "IF":  # which Pillow would clip at 255
+                raise ValueError(f"{image.mode} pixels have more than 8 bits")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             print(f"classify: {path} cannot be read: {error}", file=sys.stderr)
             continue
@@ -122,6 +126,9 @@ def main() -> None:
         sys.exit(f"classify: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read it has enough; what is still to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Time files on every engine that runs them, here or on a board, taking turns in one run."""
-    counts = _counts(threads or ("1,4" if on else "1"))
+    counts = _counts(("1,4" if on else "1") if threads is None else threads)
     measuring = {"batch": batch, "seconds": seconds, "core": pin, "profiled": profile}
     over_ssh = {"wheel": wheel, "offline": offline}
     over_adb: dict[str, Any] = {"library": library, "benchmark_model": benchmark_model}

@@ -72,7 +72,7 @@ def benchmark(
     ]
     pushed = {"benchmark_model": program, **({"libkeras_bnn.so": delegate} if delegate else {})}
     pushed |= {f"{i}.tflite": file.path for i, file in enumerate(described)}
-    with phone.folder():
+    with phone.prepared():
         bench = _Bench(phone, phone.push(pushed), seconds / len(described), core)
         found = [
             bench.measure(file, f"{i}.tflite", count, notes)

@@ -147,7 +147,8 @@ def _run(connection: Connection, prefix: str, request: dict, files: Iterable[Pat
         for file in files:
             yield from content_of(file)
 
-    return connection.run(f"{prefix}exec python3 -c '{read}'", stdin())
+    # With `exec`, ssh would tell of a signal as of a lost connection.
+    return connection.run(f"{prefix}python3 -c '{read}'; exit $?", stdin())
 
 
 def _answer(connection: Connection, ran) -> Any:

@@ -145,6 +145,8 @@ def install(environment, wheels, offline):
         target = ENVIRONMENTS / environment
         is_new = not target.exists()
         if is_new:
+            if not all((STORE / stored).exists() for stored, _ in wheels):
+                raise Failure("another keras-bnn has replaced what was sent: run this again.")
             ENVIRONMENTS.mkdir(exist_ok=True)
             built = _build(folder, wheels, offline)
             os.sync()
@@ -192,6 +194,7 @@ def _succeed(what, command, remedy=""):
     ran = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )
+    _check_signal(what, ran)
     if ran.returncode:
         lines = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
@@ -202,6 +205,12 @@ def _succeed(what, command, remedy=""):
         raise Failure(f"{what} failed there: {errors[-1].strip()}.{remedy}")
 
 
+def _check_signal(what, ran):
+    if ran.returncode < 0:
+        name = signal.Signals(-ran.returncode).name
+        raise Failure(f"{what} was ended by {name}{_WHY_ENDED.get(name, '')}.")
+
+
 def place(files):
     """Gives files of the store, as (stored name, own name), their own names; returns the paths."""
     with _locked() as folder:
@@ -209,7 +218,8 @@ def place(files):
         paths = []
         for number, (stored, name) in enumerate(files):
             temporary = folder / str(number)
-            os.link(STORE / stored, temporary)
+            # No link: whoever changes that file would change what the store calls whole.
+            shutil.copyfile(STORE / stored, temporary)
             temporary.replace(MODELS / name)
             paths.append(str(MODELS / name))
     return paths
@@ -231,9 +241,7 @@ def measure(environment, files, options):
             capture_output=True,
             text=True,
         )
-    if ran.returncode < 0:
-        name = signal.Signals(-ran.returncode).name
-        raise Failure(f"the benchmark was ended by {name}{_WHY_ENDED.get(name, '')}.")
+    _check_signal("the benchmark", ran)
     if ran.returncode:
         lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise Failure(lines[-1].removeprefix("keras-bnn: "))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from keras_bnn.errors import InputError
 
 # For programs that adb starts: it can be written to, and what lies there can be executed.
-FOLDER = "/data/local/tmp/keras_bnn"
+_FOLDERS = "/data/local/tmp"
 _DEBUGGING = "USB debugging, in the developer options,"
 _REMEDIES = {
     "unauthorized": "confirm the connection on its screen",
@@ -28,6 +29,7 @@ class Phone:
 
     Attributes:
         serial: As adb lists it.
+        folder: There, of this object alone: others may be measuring at the same time.
 
     Raises:
         InputError: If there is no adb, no such phone, or it is not ready.
@@ -41,6 +43,7 @@ class Phone:
             )
         states = _states()
         self.serial = _choose(serial, states)
+        self.folder = f"{_FOLDERS}/keras_bnn_{secrets.token_hex(4)}"
         state = states[self.serial]
         if state != "device":
             remedy = next(
@@ -55,10 +58,9 @@ class Phone:
         return dict(re.findall(r"^\[(.*?)\]: \[(.*?)\]\s*$", listed, re.MULTILINE))
 
     @contextlib.contextmanager
-    def folder(self) -> Iterator[None]:
-        """Makes `FOLDER`, without what a run left there that was cut off, and removes it again."""
-        self._remove()
-        self._succeed("making a folder", self.run(["mkdir", "-p", FOLDER]))
+    def prepared(self) -> Iterator[None]:
+        """Makes the folder, and removes it again."""
+        self._succeed("making a folder", self.run(["mkdir", self.folder]))
         try:
             yield
         except BaseException:
@@ -69,15 +71,15 @@ class Phone:
         self._remove()
 
     def _remove(self) -> None:
-        self._succeed("removing a folder", self.run(["rm", "-rf", FOLDER]))
+        self._succeed("removing a folder", self.run(["rm", "-rf", self.folder]))
 
     def push(self, files: Mapping[str, Path]) -> dict[str, str]:
-        """Copies files to these names in `FOLDER`; returns where each is."""
-        targets = {name: f"{FOLDER}/{name}" for name in files}
+        """Copies files to these names in the folder; returns where each is."""
+        targets = {name: f"{self.folder}/{name}" for name in files}
         for name, path in files.items():
             # A path from the root, so that none is taken for an option.
             self._succeed(f"copying {path}", self._adb("push", str(path.resolve()), targets[name]))
-        self._succeed("making files usable", self.run(["chmod", "-R", "755", FOLDER]))
+        self._succeed("making files usable", self.run(["chmod", "-R", "755", self.folder]))
         return targets
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -118,7 +120,7 @@ def _states() -> dict[str, str]:
     if ran.returncode:
         lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise InputError(f"adb cannot list phones ({lines[-1]}): try `adb devices` yourself.")
-    return dict(re.findall(r"^(\S+)\t(.+?)\s*$", ran.stdout, re.MULTILINE))
+    return dict(re.findall(r"^([^\t\n]+)\t(.+?)\s*$", ran.stdout, re.MULTILINE))
 
 
 def _choose(serial: str | None, states: dict[str, str]) -> str:

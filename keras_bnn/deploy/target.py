@@ -67,6 +67,9 @@ def parse(text: str) -> Ssh | Adb:
 
 
 def _ssh(text: str) -> Ssh:
+    if re.match(r"ssh://[^@\[]*:[^@]*@", text):
+        # Not repeated: what is in a command line, every process of this machine can read.
+        raise InputError("--on holds a password: leave it out, ssh asks for it.")
     found = re.fullmatch(
         r"ssh://(?:(?P<user>[^/]*)@)?(?:\[(?P<address>[^]/@]*)]|(?P<host>[^]\[:/@]*))"
         r"(?::(?P<port>[0-9]{1,5}))?/?",
@@ -78,9 +81,6 @@ def _ssh(text: str) -> Ssh:
             f"--on is {text!r}, expected ssh://[user@]host[:port] and no more, with an IPv6 "
             "address in brackets."
         )
-    if ":" in (found["user"] or ""):
-        # What is in a command line, every process of this machine can read.
-        raise InputError("--on holds a password: leave it out, ssh asks for it.")
     user = unquote(found["user"]) if found["user"] is not None else None
     # The "%" before an IPv6 zone, as URLs write it or as people do.
     host = host.replace("%25", "%") if found["address"] else unquote(host)
