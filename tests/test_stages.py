@@ -369,3 +369,13 @@ def test_a_zoo_network_can_have_real_weights_and_a_soft_rsign_is_refused():
     assert soft.count_params() == model.count_params()
     with pytest.raises(InputError, match="RSign"):
         kb.training.with_real_weights(kb.models.ReActNetA((64, 64, 3), 10), soft=True)
+
+
+def test_a_clip_does_not_reach_other_models_through_a_name():
+    def network():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Activation("ste_sign")])
+
+    model, other = network(), network()
+    set_clip(model, 1.25)
+    assert model.layers[0].activation.clip_value == 1.25
+    assert other.layers[0].activation.clip_value == network().layers[0].activation.clip_value == 1
