@@ -51,5 +51,5 @@ def _own_activations(model) -> None:
     shared = list(keras.utils.get_custom_objects().values())
     for layer in model.submodules:
         quantizer = getattr(layer, "activation", None)
-        if any(quantizer is each for each in shared):
+        if quantizer is not None and any(quantizer is each for each in shared):
             layer.activation = type(quantizer).from_config(quantizer.get_config())
