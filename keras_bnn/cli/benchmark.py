@@ -14,7 +14,8 @@ def command(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples in one prediction.")] = 1,
     seconds: Annotated[
-        float, typer.Option(min=0.01, help="How long to measure for each number of threads.")
+        float,
+        typer.Option(min=0.01, max=86400, help="How long to measure for each number of threads."),
     ] = 2.0,
     pin: Annotated[
         int | None, typer.Option(min=0, help="Pin to this core while measuring.")

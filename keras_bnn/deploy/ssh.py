@@ -15,7 +15,7 @@ from keras_bnn.deploy.board import Board, ask, look
 from keras_bnn.deploy.connection import Connection, connected
 from keras_bnn.deploy.installation import install, send
 from keras_bnn.deploy.target import Ssh
-from keras_bnn.deploy.wheels import Stored, stored
+from keras_bnn.deploy.wheels import Stored, platforms_of, stored
 from keras_bnn.errors import InputError
 from keras_bnn.runtime import Benchmark
 from keras_bnn.tflite.file import read
@@ -137,6 +137,8 @@ def _ready(
     say: Callable[[str], None],
 ) -> Iterator[tuple[Connection, Board, str]]:
     """Yields a board that has an environment and the files, and the environment's name."""
+    if wheel is not None:
+        platforms_of(wheel)  # before anybody is asked for a password
     with connected(target) as connection:
         board = look(connection)
         glibc = ".".join(map(str, board.glibc))

@@ -42,32 +42,41 @@ def stored(path: Path) -> Stored:
     return Stored(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+def platforms_of(path: Path) -> list[str]:
+    """The platforms that a wheel of ours names, as far as it can be judged without the board.
+
+    Raises:
+        InputError: If it is not ours, or of another version.
+    """
+    if not path.is_file():
+        raise InputError(f"--wheel is {path}, which is no file. {_expected()}")
+    name = _NAME.fullmatch(path.name)
+    if not name or not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no wheel of keras-bnn. {_expected()}")
+    if name["version"] != keras_bnn.__version__:
+        raise InputError(
+            f"{path} is keras-bnn {name['version']}, and here is {keras_bnn.__version__}: take the "
+            "same version."
+        )
+    return name["platform"].split(".")
+
+
 def check(path: Path, board: Board) -> None:
     """Refuses a wheel that is not ours, of another version, or for another machine.
 
     Raises:
         InputError: With what was got and what was expected.
     """
-    here = keras_bnn.__version__
-    if not path.is_file():
-        raise InputError(f"--wheel is {path}, which is no file. {_how_to_get_one(board)}")
-    name = _NAME.fullmatch(path.name)
-    if not name or not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no wheel of keras-bnn. {_how_to_get_one(board)}")
-    if name["version"] != here:
+    platforms = platforms_of(path)
+    if not {"any", *_platforms(board)} & set(platforms):
         raise InputError(
-            f"{path} is keras-bnn {name['version']}, and here is {here}: take the same version."
-        )
-    tags = name["platform"].split(".")
-    if not {"any", *_platforms(board)} & set(tags):
-        raise InputError(
-            f"{path} is for {' and '.join(tags)}, and the board is {board.machine} with glibc "
-            f"{'.'.join(map(str, board.glibc))}. {_how_to_get_one(board)}"
+            f"{path} is for {' and '.join(platforms)}, and the board is {board.machine} with glibc "
+            f"{'.'.join(map(str, board.glibc))}. {_expected(board.machine)}"
         )
 
 
-def _how_to_get_one(board: Board) -> str:
-    return f"Expected keras_bnn-{keras_bnn.__version__}-py3-none-…_{board.machine}.whl."
+def _expected(machine: str = "aarch64") -> str:
+    return f"Expected keras_bnn-{keras_bnn.__version__}-py3-none-…_{machine}.whl."
 
 
 def download_ours(board: Board, folder: Path) -> Path:

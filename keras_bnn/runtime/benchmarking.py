@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -58,10 +59,10 @@ def benchmark(
 
     >>> print(benchmark(["model.tflite", "float.tflite"]))  # doctest: +SKIP
     """
-    if not paths or batch < 1 or not threads or min(threads) < 1 or seconds <= 0:
+    if not paths or batch < 1 or not threads or min(threads) < 1 or not 0 < seconds < math.inf:
         raise InputError(
             f"Got {len(paths)} files, threads {list(threads)}, batch {batch} and {seconds} "
-            "seconds, expected 1 or more of each."
+            "seconds, expected 1 or more of each, and an end."
         )
     notes: list[str] = []
     measurements: list[Measurement] = []
