@@ -152,8 +152,8 @@ def check_export(model, path, inputs=None):
     # The stem of BinaryAlexNet, whose images are real.
     assert {fate.fate for fate in others} <= {"weights only"}
     verified = kb.export.verify(model, path, samples(model) if inputs is None else inputs)
-    # Values that are multiplied with each other, as BNext's gates do, may differ by a fifth more than
-    # verify's bounds: it then says so though all signs are the same.
+    # BNext multiplies values with each other; they may differ by a fifth more than verify's bounds:
+    # it then says so though all signs are the same.
     same = verified.wrong_signs == 0 and verified.agreement == 1
     assert verified.ok or (model.name == "bnext_tiny" and same), str(verified)
     outputs = kb.runtime.Interpreter(path).predict(samples(model, 1))
