@@ -64,8 +64,11 @@ class PlatformWheel(bdist_wheel):
 
 
 def _machine(library):
-    """What an ELF file runs on, as Linux calls it; None for what is none, on other systems."""
-    header = library.read_bytes()[:20]
+    """What an ELF file runs on, as Linux calls it; None for what is none, on other systems.
+
+    An editable installation asks before anything is built: it is for this machine.
+    """
+    header = library.read_bytes()[:20] if library.exists() else b""
     if not header.startswith(b"\x7fELF"):
         return None
     return {62: "x86_64", 183: "aarch64"}.get(int.from_bytes(header[18:20], "little"))
