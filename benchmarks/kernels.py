@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from instructions import CONVOLUTIONS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import native_kernels as native
@@ -20,8 +21,6 @@ from keras_bnn.runtime import machine
 from keras_bnn.tables import aligned
 
 SECONDS = 0.3
-# Height and width, and channels in and out, of the four stages of a ResNet-18.
-CONVOLUTIONS = ((56, 64), (28, 128), (14, 256), (7, 512))
 ROWS, CHANNELS = 256, 256
 
 

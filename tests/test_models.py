@@ -441,3 +441,12 @@ def test_what_could_hide_a_sign_is_refused(build):
 def test_what_is_no_model_is_refused(value):
     with pytest.raises(InputError, match=type(value).__name__):
         float_twin(value)
+
+
+def test_the_twin_synchronizes_batch_norms_as_the_model_does():
+    inner = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.BatchNormalization()])
+    model = tf.keras.Sequential([tf.keras.Input((4,)), inner, tf.keras.layers.BatchNormalization()])
+    kb.training.synchronize_batch_norm(model)
+    twin = kb.models.float_twin(model)
+    norms = [twin.layers[0].layers[0], twin.layers[1]]
+    assert [(norm.synchronized, norm.fused) for norm in norms] == [(True, False)] * 2

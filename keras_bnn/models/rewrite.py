@@ -40,11 +40,20 @@ def rewritten(model, name: str, parts_of: Callable, purpose: str):
     _rename_new(parts, {layer.name for layer in model.layers})
     config = model.get_config()
     entries = _sequential if isinstance(model, keras.Sequential) else _functional
-    return type(model).from_config(
+    result = type(model).from_config(
         {**config, "name": name, "layers": entries(parts, config)},
         # Keras itself does not find all of its layers by their names.
         custom_objects={type(part).__name__: type(part) for of_layer in parts for part in of_layer},
     )
+    for ours, theirs in zip(_batch_norms(result), _batch_norms(model), strict=True):
+        # Keras leaves these out of the configuration.
+        ours.synchronized, ours.fused = theirs.synchronized, theirs.fused
+    return result
+
+
+def _batch_norms(model) -> list:
+    layers = model._flatten_layers()
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _rename_new(parts: list[list], taken: set[str]) -> None:

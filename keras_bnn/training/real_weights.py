@@ -68,9 +68,6 @@ def with_real_weights(model, *, soft: bool = False, weight_decay: float = 0.0):
     with larq.context.quantized_scope(False):
         result = rewritten(model, f"{model.name}_real_weights", real, "with_real_weights")
         result.set_weights(model.get_weights())
-    for ours, theirs in zip(_batch_norms(result), _batch_norms(model), strict=True):
-        # Keras leaves these out of the configuration.
-        ours.synchronized, ours.fused = theirs.synchronized, theirs.fused
     for layer in result._flatten_layers():
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             layer.finalize_state()
@@ -98,8 +95,3 @@ def _real_layer(layer, soft: bool, weight_decay: float):
         decay = keras.regularizers.L2(weight_decay / 2)
         config.update((name, decay) for name in _REGULARIZERS if config.get(name, 0) is None)
     return type(layer).from_config(config)
-
-
-def _batch_norms(model) -> list:
-    layers = model._flatten_layers()
-    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
