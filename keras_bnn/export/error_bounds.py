@@ -11,9 +11,8 @@ would grow with every layer until it allows anything.
 
 import numpy as np
 
-from keras_bnn._keras import tf
 from keras_bnn.export.deviations import DEVIATIONS, Deviations, key
-from keras_bnn.export.lowering import to_module
+from keras_bnn.export.lowering import served, to_module
 from keras_bnn.export.propagation import RULES
 from keras_bnn.export.rules.binary_products import SELECTIONS
 from keras_bnn.export.traced import Node, TracedGraph
@@ -69,7 +68,7 @@ class ErrorBounds:
 
     def of(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """The bound of each output for these inputs; infinite where none is known."""
-        deviations = self._module.serve(*map(tf.constant, inputs)).values()
+        deviations = served(self._module, inputs)
         return [
             DEVIATIONS * deviation.numpy() if bounded else np.full(deviation.shape, np.inf)
             for deviation, bounded in zip(deviations, self._is_bounded, strict=True)

@@ -78,9 +78,13 @@ def _lowered(graph: TracedGraph) -> TracedGraph:
 
 def run(graph: TracedGraph, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """The outputs of the graph for flat inputs, in its order."""
+    return [tensor.numpy() for tensor in served(to_module(graph), inputs)]
+
+
+def served(module, inputs: list[np.ndarray]) -> list:
+    """What the `serve` of a module from `to_module` gives for flat inputs, in order."""
     with _without_fusing():
-        outputs = to_module(graph).serve(*map(tf.constant, inputs)).values()
-    return [tensor.numpy() for tensor in outputs]
+        return list(module.serve(*map(tf.constant, inputs)).values())
 
 
 @contextlib.contextmanager
