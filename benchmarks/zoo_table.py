@@ -24,6 +24,7 @@ from published_networks import PUBLISHED  # noqa: E402
 # Inputs and classes of the networks that are not for ImageNet.
 SMALL = {"binarynet": ((28, 28, 1), 10), "keyword_net": ((49, 40, 1), 12)}
 SMALL["sensor_net"] = ((128, 9), 6)
+SMALL["quicknet_tiny"] = ((28, 28, 1), 10)
 HEAD = (
     "network",
     "input",
