@@ -97,8 +97,8 @@ def real_to_binary(
         teacher, pairs = student, {name: name for name in pairs}
 
 
-def _of_each_stage(name: str, value: float | Sequence[float]) -> list[float]:
-    numbers = list(value) if isinstance(value, Sequence) else [value] * 3
+def _of_each_stage(name: str, value: float | Sequence[float]) -> Sequence[float]:
+    numbers = value if isinstance(value, Sequence) else (value,) * 3
     if len(numbers) != 3:
         raise InputError(f"{name} is {value}, expected one number, or one for each of 3 stages.")
     return numbers
