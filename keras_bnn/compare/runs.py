@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_bnn import export, models, saving, training
+from keras_bnn._keras import keras
 from keras_bnn.compare.network import Run
 from keras_bnn.data import Dataset
 from keras_bnn.errors import InputError
@@ -51,7 +52,7 @@ class Plan:
             InputError: If a model does not take the data, cannot be 1-bit or has no float twin.
         """
         for model in self.models:
-            network = _build(model)(dataset.input_shape, dataset.num_classes)
+            network = _built(model, dataset.input_shape, dataset.num_classes)
             training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
             models.float_twin(network)
             with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +150,7 @@ def twin_of(model: str | Callable) -> Callable:
     """A function that builds the float twin."""
 
     def twin(input_shape, num_classes):
-        return models.float_twin(_build(model)(input_shape, num_classes))
+        return models.float_twin(_built(model, input_shape, num_classes))
 
     # By which `train` knows what it resumes.
     twin.__qualname__ = f"{name_of(model)}_float"
@@ -176,5 +177,9 @@ def check_binary(written: export.Exported, name: str) -> None:
         )
 
 
-def _build(model: str | Callable) -> Callable:
-    return models.ZOO[model] if isinstance(model, str) else model
+def _built(model: str | Callable, input_shape: tuple, num_classes: int):
+    build = models.ZOO[model] if isinstance(model, str) else model
+    network = build(input_shape, num_classes)
+    if isinstance(network, keras.Model) and not network.built:
+        network.build((None, *input_shape))
+    return network

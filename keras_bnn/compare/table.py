@@ -20,7 +20,7 @@ def table(comparison: Any) -> list[tuple[str, ...]]:
         row("test accuracy, %", lambda network: _accuracy(network.accuracies)),
         row("file, bytes", lambda network: f"{network.bytes:,}"),
         row(
-            "  of binary kernels",
+            "of that, binary kernels",
             lambda network: f"{kernel_bytes(network, _binary_of(network, networks)):,}",
         ),
         row("activations, bytes", lambda network: f"{network.activation_bytes:,}"),
