@@ -95,6 +95,18 @@ def test_an_interrupted_comparison_goes_on_where_it_was(resumed, digits, tmp_pat
     assert found.networks[0].runs[0].epochs == whole.epochs
 
 
+def test_recipes_are_networks_and_the_twin_is_the_teacher(digits, tmp_path):
+    recipes = ["plain", "distillation"]
+    found = compare(digits, tmp_path / "out", models=[small], recipes=recipes, **BRIEF)
+    names = ["small plain", "small distillation", "small float32", "small int8"]
+    assert [network.name for network in found.networks] == names
+    assert [answer.network for answer in found.answers] == names[:2]
+    _, taught, twin, _ = found.networks
+    teacher = taught.runs[0].model_path.parent / "teacher.keras"
+    assert teacher.read_bytes() == twin.runs[0].model_path.read_bytes()
+    assert all(network.training_seconds > 0 for network in found.networks)
+
+
 def _kept(digits, seed: int) -> int:
     return len(kb.data.dataset.hold_out(digits.train, 0.1, seed)[0].labels)
 
@@ -409,12 +421,6 @@ def test_a_boards_milliseconds_are_those_of_the_answer(found):
     assert network.milliseconds == 7.0
 
 
-def test_seconds_are_known_if_those_of_each_epoch_are():
-    assert Run(0, None, [{"seconds": 1.5}, {"seconds": 2}]).seconds == 3.5
-    assert Run(0, None, [{"seconds": 1.5}, {}]).seconds is None
-    assert Run(None, None).seconds is None
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -428,6 +434,9 @@ def test_seconds_are_known_if_those_of_each_epoch_are():
         ({"models": ["binarynet_float"]}, "binarynet_float has no 1-bit layer"),
         ({"seeds": [0, 0]}, "seeds is [0, 0]"),
         ({"seeds": [-1]}, "seed is -1"),
+        ({"recipes": ["xnor"]}, "Unknown recipe 'xnor'"),
+        ({"recipes": ["two_step"], "epochs": 3}, "expected a multiple of 2"),
+        ({"recipes": ["quicknet"], "learning_rate": 0.1}, "quicknet has rates of its own"),
         ({"tolerance": -1}, "tolerance is -1, expected percentage points from 0 on"),
         ({"tolerance": float("nan")}, "tolerance is nan"),
         ({"on": "adb"}, "expected a board behind ssh"),

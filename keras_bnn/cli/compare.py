@@ -16,12 +16,23 @@ def command(
     ] = None,
     recipe: Annotated[
         list[str] | None,
-        typer.Option(help="A way to train each of them; repeatable. Default: the usual one."),
+        typer.Option(
+            help="A way to train each of them, as --recipe of keras-bnn train; repeatable. "
+            "Default: the usual one."
+        ),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Default: 0,1,2.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: the data set's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: the data set's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the data set's.")] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(help="Move training images by up to so many pixels. Default: by data set."),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror half of them. Default: by data set."),
+    ] = None,
     trained: Annotated[
         list[Path] | None,
         typer.Option(help="A trained binary model instead; repeatable, one a seed."),
@@ -68,6 +79,8 @@ def command(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            shift=shift,
+            flip=flip,
             trained=_pairs(trained or [], trained_twin or []),
             tolerance=tolerance,
             on=on,

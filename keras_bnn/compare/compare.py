@@ -33,6 +33,8 @@ def compare(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    shift: int | None = None,
+    flip: bool | None = None,
     trained: Sequence[tuple[str | os.PathLike, str | os.PathLike]] = (),
     tolerance: float = 1.0,
     on: str | None = None,
@@ -55,10 +57,12 @@ def compare(
             which each training can be resumed.
         models: Names of `keras_bnn.models.ZOO`, or functions as `keras_bnn.training.train` takes
             them. Default: `["binarynet"]`.
-        recipes: Ways to train the binary networks; each makes one more of each model. Default: the
-            usual one alone. Twins are always trained in the usual way.
+        recipes: Ways to train the binary networks, names of `keras_bnn.training.RECIPES`; each
+            makes one more of each model. Default: the usual one alone. Twins are always trained in
+            the usual way, and teach where a recipe has a teacher.
         seeds: Of each network. Default: 0, 1 and 2. With one alone no spread is known.
-        epochs, batch_size, learning_rate: As of `keras_bnn.training.train`, for all networks.
+        epochs, batch_size, learning_rate, shift, flip: As of `keras_bnn.training.train`, for all
+            networks.
         trained: Instead of training: pairs of Keras models' paths, a binary network and its float
             twin, each pair a training of the same two networks. `folder` then has no `runs/`.
         tolerance: Percentage points of test accuracy that a binary network may lose.
@@ -87,7 +91,13 @@ def compare(
     board = _board(on, wheel, offline)
     folder = Path(folder)
     chosen = {"models": models, "recipes": recipes, "seeds": seeds}
-    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "shift": shift,
+        "flip": flip,
+    }
     if trained:
         _refuse_beside_trained({**chosen, **settings, "resume": resume or None})
         families = [taken(trained, dataset)]

@@ -22,7 +22,7 @@ except ImportError as error:
 
 # Inches of 96 CSS pixels: about a phone's width, so that fonts have their size there.
 _WIDTH = 3.6
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, to be searched and read out
     "svg.hashsalt": "keras-bnn",  # the same figures give the same bytes
     "font.size": 9,

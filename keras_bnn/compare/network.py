@@ -21,18 +21,13 @@ class Run:
         model_path: The Keras model.
         epochs: The figures of each epoch, as `keras_bnn.training.Trained` has them; `None` for a
             network that was taken trained.
+        seconds: How long all epochs took; `None` for a network that was taken trained.
     """
 
     seed: int | None
     model_path: Path
     epochs: list[dict] | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long all epochs took; `None` where that is not known of each."""
-        if not self.epochs or any(epoch.get("seconds") is None for epoch in self.epochs):
-            return None
-        return sum(epoch["seconds"] for epoch in self.epochs)
+    seconds: float | None = None
 
     @property
     def validation_accuracy(self) -> float | None:

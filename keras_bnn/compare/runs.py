@@ -46,11 +46,15 @@ class Plan:
     settings: dict[str, Any]
 
     def check(self, dataset: Dataset) -> None:
-        """Builds each model and exports it untrained, which would else fail after hours.
+        """Says what would else fail after hours: builds each model, and exports it untrained.
 
         Raises:
-            InputError: If a model does not take the data, cannot be 1-bit or has no float twin.
+            InputError: If the settings do not go with a recipe, or a model does not take the data,
+                cannot be 1-bit or has no float twin.
         """
+        for recipe in (None, *self.recipes):  # The twins have none.
+            name = training.checks.checked_recipe("plain" if recipe is None else recipe)
+            training.checks.chosen_settings(dataset.name, name, self.settings, {})
         for model in self.models:
             network = _built(model, dataset.input_shape, dataset.num_classes)
             training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
@@ -60,6 +64,8 @@ class Plan:
 
     def train(self, dataset: Dataset, folder: Path, callbacks, progress: Callable) -> list[Family]:
         """Trains all networks, each in a folder of its own below `folder`.
+
+        Where a recipe has a teacher, it is the twin of the same seed.
 
         Runs that are there already are taken if they are finished, and else resumed.
 
@@ -85,17 +91,27 @@ class Plan:
                 callbacks=callbacks,
                 progress=progress,
             )
-            return Run(seed, trained.model_path, trained.epochs)
+            return Run(seed, trained.model_path, trained.epochs, sum(trained.seconds))
+
+        def binary(model, recipe: str | None, twins: list[Run]) -> list[Run]:
+            has_teacher = recipe is not None and training.RECIPES[recipe].has_teacher
+            return [
+                run(
+                    model,
+                    label_of(name_of(model), recipe),
+                    seed,
+                    recipe=recipe,
+                    teacher=twin.model_path if has_teacher else None,
+                )
+                for seed, twin in zip(self.seeds, twins, strict=True)
+            ]
 
         families = []
         for model in self.models:
             name = name_of(model)
             twins = [run(twin_of(model), f"{name} float32", seed) for seed in self.seeds]
-            binary = {
-                recipe: [run(model, label_of(name, recipe), seed) for seed in self.seeds]
-                for recipe in self.recipes
-            }
-            families.append(Family(name, binary, twins))
+            runs = {recipe: binary(model, recipe, twins) for recipe in self.recipes}
+            families.append(Family(name, runs, twins))
         return families
 
 
@@ -110,7 +126,7 @@ def taken(pairs: Sequence[tuple[Any, Any]], dataset: Dataset) -> Family:
         InputError: If a model cannot be loaded, or is for other images or classes.
     """
     for path in (path for pair in pairs for path in pair):
-        network = saving.load_model(path, compile=False)
+        network: Any = saving.load_model(path, compile=False)
         training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
         if tuple(network.input_shape)[1:] != dataset.input_shape:
             raise InputError(
@@ -118,8 +134,8 @@ def taken(pairs: Sequence[tuple[Any, Any]], dataset: Dataset) -> Family:
                 f"{dataset.name} are {dataset.input_shape}: give the data that it was trained on."
             )
     binary = [Run(None, Path(path)) for path, _ in pairs]
-    name = saving.load_model(binary[0].model_path, compile=False).name
-    return Family(name, {None: binary}, [Run(None, Path(path)) for _, path in pairs])
+    first: Any = saving.load_model(binary[0].model_path, compile=False)
+    return Family(first.name, {None: binary}, [Run(None, Path(path)) for _, path in pairs])
 
 
 def name_of(model: str | Callable) -> str:

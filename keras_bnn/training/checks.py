@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from keras_bnn import models
@@ -11,7 +12,7 @@ from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split
 from keras_bnn.errors import InputError
 from keras_bnn.training.recipes import RECIPES
-from keras_bnn.training.settings import Settings
+from keras_bnn.training.settings import Settings, settings_for
 
 # That of NumPy, which Keras sets too.
 _LARGEST_SEED = 2**32 - 1
@@ -42,7 +43,25 @@ def check_teacher(recipe: str, is_given: bool, is_stored: bool) -> None:
         )
 
 
-def checked_settings(settings: Settings, recipe: str) -> Settings:
+def chosen_settings(dataset_name: str, recipe: str, given: dict, stored: dict) -> Settings:
+    """What is given, else what is stored, else what is usual for the data set and the recipe.
+
+    Args:
+        dataset_name: See `settings_for`.
+        recipe: A name of `RECIPES`.
+        given: Fields of `Settings`; `None` where nothing is given.
+        stored: Fields of `Settings`, and others.
+    """
+    usual, stages = asdict(settings_for(dataset_name)), RECIPES[recipe].stages
+    usual["epochs"] = -(-usual["epochs"] // stages) * stages
+    if not RECIPES[recipe].is_rate_free:
+        usual["learning_rate"] = None
+    usual.update((name, stored[name]) for name in usual if name in stored)
+    usual.update((name, value) for name, value in given.items() if value is not None)
+    return _checked_settings(Settings(**usual), recipe)
+
+
+def _checked_settings(settings: Settings, recipe: str) -> Settings:
     """The settings in Python's own numbers, which JSON takes, unlike NumPy's."""
     epochs, stages = _whole_number("epochs", settings.epochs), RECIPES[recipe].stages
     if epochs % stages:

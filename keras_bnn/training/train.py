@@ -15,9 +15,9 @@ from keras_bnn.data.dataset import Split, hold_out
 from keras_bnn.saving import load_model
 from keras_bnn.training import checks
 from keras_bnn.training.augmentation import augmented
-from keras_bnn.training.recipes import RECIPES, Recipe
+from keras_bnn.training.recipes import RECIPES
 from keras_bnn.training.run_folder import RunFolder
-from keras_bnn.training.settings import Settings, settings_for
+from keras_bnn.training.settings import Settings
 
 _VALIDATION_SHARE = 0.1
 
@@ -128,12 +128,9 @@ def train(
         "learning_rate": learning_rate,
         "shift": shift,
         "flip": flip,
-        "seed": seed,
     }
-    usual = {**_usual(dataset, RECIPES[name]), "seed": 0, **stored}
-    chosen = {key: usual[key] if value is None else value for key, value in given.items()}
-    seed = checks.checked_seed(chosen.pop("seed"))
-    settings = checks.checked_settings(Settings(**chosen), name)
+    settings = checks.chosen_settings(dataset.name, name, given, stored)
+    seed = checks.checked_seed(stored.get("seed", 0) if seed is None else seed)
     run.settle(
         {
             "model": _name(model),
@@ -159,12 +156,6 @@ def train(
         history["test_accuracy"],
         "stopped" in history,
     )
-
-
-def _usual(dataset: Dataset, recipe: Recipe) -> dict:
-    usual = asdict(settings_for(dataset.name))
-    epochs = -(-usual["epochs"] // recipe.stages) * recipe.stages
-    return {**usual, "epochs": epochs, **({} if recipe.is_rate_free else {"learning_rate": None})}
 
 
 def _chosen_teacher(run: RunFolder, given: str | os.PathLike | None, recipe: str) -> str | None:
