@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_bnn import models
+from keras_bnn import models, saving
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
-from keras_bnn.saving import load_model
 from keras_bnn.training import checks
 from keras_bnn.training.augmentation import augmented
 from keras_bnn.training.recipes import RECIPES
@@ -171,7 +170,7 @@ class _Training:
         self._model, self._dataset, self._run = model, dataset, run
         self._recipe, self._settings, self._seed = recipe, settings, seed
         self._epochs_of_stage = settings.epochs // recipe.stages
-        self._teachers = [] if run.teacher is None else [load_model(run.teacher)]
+        self._teachers = [] if run.teacher is None else [saving.load_model(run.teacher)]
         self._kept, self._validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
         checks.check_examples(dataset, self._validation)
 
