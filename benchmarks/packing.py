@@ -141,7 +141,7 @@ def main() -> None:
             print(done, flush=True)
             filled.append(str(done))
     page = TABLE.sub(lambda _: filled.pop(0), page)
-    PAGE.write_text(MACHINE.sub(machine, page))
+    PAGE.write_text(MACHINE.sub(machine, page, count=1))
 
 
 if __name__ == "__main__":
