@@ -27,7 +27,7 @@ from keras_bnn.models.binary_dense_net import BinaryDenseNet28, BinaryDenseNet37
 from keras_bnn.models.binary_net import BinaryNet
 from keras_bnn.models.keyword_net import KeywordNet
 from keras_bnn.models.melius_net import MeliusNet22
-from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall
+from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall, QuickNetTiny
 from keras_bnn.models.react_net import ReActNetA
 from keras_bnn.models.real_to_binary_net import RealToBinaryNet
 from keras_bnn.models.res_net_e import ResNetE18
@@ -50,6 +50,7 @@ __all__ = [
     "QuickNet",
     "QuickNetLarge",
     "QuickNetSmall",
+    "QuickNetTiny",
     "ReActNetA",
     "RealToBinaryNet",
     "ResNetE18",
