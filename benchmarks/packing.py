@@ -1,10 +1,10 @@
 """Fills in the tables of docs/packing.md: what becomes of each row's layers, and their times.
 
-    python benchmarks/packing.py [--core 0] [--seconds 1]
+    python benchmarks/packing.py [--seconds 1]
 
-The first cell of a row is Python, in the words of the page's code blocks. Run it on a quiet machine:
-the times of one table are of one run, in turns, on one core, and each is the shortest of its row.
-`--seconds` is for each row.
+The first cell of a row is Python, in the words of the page's code blocks. The times of one table
+are of one run, in turns, on one thread, and each is the shortest of its row: what disturbs a run
+makes it longer. `--seconds` is for each row.
 """
 
 import argparse
@@ -12,16 +12,20 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras_bnn as kb
 import numpy as np
 import tensorflow as tf
+from keras_bnn.runtime import machine, native
+from keras_bnn.runtime.timing import time_side_by_side
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "packing.md"
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 TABLE = re.compile(r"(?<=<!-- packing -->\n).*?(?=<!-- end -->)", re.DOTALL)
 MACHINE = re.compile(r"(?<=<!-- machine -->).*?(?=<!-- end -->)", re.DOTALL)
+IMAGE = np.random.default_rng(0).normal(size=(1, 56, 56, 64)).astype(np.float32)
 TIME = "µs"
 NONE = "—"
 
@@ -104,31 +108,27 @@ def cells(path: Path) -> dict[str, str]:
     }
 
 
-def measured(table: Table, names: dict, folder: Path, seconds: float, core: int | None):
-    """The table with all its cells, and the machine that its times are from."""
-    found = {}
+def measured(table: Table, names: dict, folder: Path, seconds: float) -> Table:
+    """The table with all its cells."""
+    found, calls = {}, {}
     for number, (layers, *_) in enumerate(table.rows):
         path = folder / f"{number}.tflite"
-        found[layers] = path, exported(layers, names, path)
-    files = [path for path, _ in found.values() if path.exists()]
-    benchmark = kb.runtime.benchmark(files, seconds=seconds * len(files), core=core)
-    times = {
-        each.file: f"{1e3 * each.timing.minimum:.0f}"
-        for each in benchmark.measurements
-        if each.engine.startswith("LiteRT")
-    }
+        found[layers] = exported(layers, names, path)
+        if path.exists():
+            calls[layers] = partial(kb.runtime.Interpreter(path).predict, IMAGE)
+            calls[layers]()
+    timings = time_side_by_side(calls, seconds * len(calls))
     rows = []
-    for layers, (path, made) in found.items():
-        made[TIME] = times.get(str(path), NONE)
+    for layers, made in found.items():
+        made[TIME] = f"{1e3 * timings[layers].minimum:.0f}" if layers in timings else NONE
         rows.append([layers, *(made[column] for column in table.columns[1:])])
-    return Table(table.columns, rows), f"{benchmark.processor}, {benchmark.instruction_set}"
+    return Table(table.columns, rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--core", type=int, default=None)
-    options = parser.parse_args()
+    seconds = parser.parse_args().seconds
     page = PAGE.read_text()
     filled = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -137,11 +137,11 @@ def main() -> None:
         for number, table in enumerate(tables(page)):
             folder = Path(temporary, str(number))
             folder.mkdir()
-            done, machine = measured(table, names, folder, options.seconds, options.core)
-            print(done, flush=True)
-            filled.append(str(done))
+            filled.append(str(measured(table, names, folder, seconds)))
+            print(filled[-1], flush=True)
     page = TABLE.sub(lambda _: filled.pop(0), page)
-    PAGE.write_text(MACHINE.sub(machine, page, count=1))
+    where = f"{machine.processor()}, {native.instruction_set()}"
+    PAGE.write_text(MACHINE.sub(where, page, count=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pages in docs/: their code runs and prints what they show, and what their tables say holds."""
+"""The pages in docs/: their code runs and prints what they show, and their tables hold."""
 
 import contextlib
 import importlib.util
