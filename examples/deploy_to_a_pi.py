@@ -13,7 +13,7 @@ from pathlib import Path
 import keras_bnn as kb
 import tensorflow as tf
 from keras_bnn.deploy import ssh
-from keras_bnn.deploy.target import parse
+from keras_bnn.deploy.target import Ssh, parse
 from keras_bnn.errors import InputError
 
 
@@ -46,6 +46,8 @@ def main() -> None:
     installing = {"wheel": options.wheel, "offline": options.offline}
     try:
         board = parse(options.board)
+        if not isinstance(board, Ssh):
+            parser.error(f"{options.board} is no board behind ssh.")
         files = write_files()
         print(ssh.benchmark(board, files, threads=[1, 4], **installing))
         print(ssh.deploy(board, files[:1], **installing))
