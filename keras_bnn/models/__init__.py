@@ -18,6 +18,9 @@ shape (batch, num_classes): a softmax, where wanted, is left to the loss or to t
 an `InputError` if the input shape or the number of classes cannot be, or the file does not fit.
 
 Every binary layer of every network is exported as 1-bit.
+
+Figures of Larq Zoo are those of its functions' documentation, version 2.3.2; what it calls MB are
+MiB.
 """
 
 from keras_bnn.models.alex_net import BinaryAlexNet, XNORNet

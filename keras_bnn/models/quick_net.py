@@ -52,7 +52,7 @@ def QuickNetTiny(input_shape, num_classes: int, weights=None, include_top=True) 
 def QuickNetSmall(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """QuickNet with half the channels in its first two stages.
 
-    ImageNet, 224×224×3: 59.4 % top-1, 12,655,688 parameters, 4.00 MB (Larq Zoo). See `QuickNet`.
+    ImageNet, 224×224×3: 59.4 % top-1, 12,655,688 parameters, 4.00 MiB (Larq Zoo). See `QuickNet`.
 
     >>> QuickNetSmall((32, 32, 3), 10).output_shape
     (None, 10)
@@ -67,7 +67,7 @@ def QuickNet(input_shape, num_classes: int, weights=None, include_top=True) -> k
     A ReLU and a batch normalization follow each binary convolution, which fuses both; it is padded
     with +1. Between the stages max pools without aliasing and real 1×1 convolutions.
 
-    ImageNet, 224×224×3: 63.3 % top-1, 13,234,088 parameters, 4.17 MB (Larq Zoo, whose files of
+    ImageNet, 224×224×3: 63.3 % top-1, 13,234,088 parameters, 4.17 MiB (Larq Zoo, whose files of
     weights load here).
 
     Args: those of every network, see `keras_bnn.models`; images of 29×29 or more.
@@ -85,7 +85,7 @@ def QuickNet(input_shape, num_classes: int, weights=None, include_top=True) -> k
 def QuickNetLarge(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """QuickNet with more layers in each stage.
 
-    ImageNet, 224×224×3: 66.9 % top-1, 23,342,248 parameters, 5.40 MB (Larq Zoo). See `QuickNet`.
+    ImageNet, 224×224×3: 66.9 % top-1, 23,342,248 parameters, 5.40 MiB (Larq Zoo). See `QuickNet`.
 
     >>> QuickNetLarge((32, 32, 3), 10).output_shape
     (None, 10)
