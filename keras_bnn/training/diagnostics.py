@@ -76,6 +76,9 @@ class Diagnostics(keras.callbacks.Callback):
     True
     """
 
+    # Keras declares it as None, and sets it before the training begins.
+    model: Any
+
     def __init__(
         self,
         inputs: Any,
@@ -111,12 +114,19 @@ class Diagnostics(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the signs."""
-        # A network that was built anew, to go on with the same weights, is no other one.
-        if self._is_new and self._epochs and epoch != self._epochs[-1].number + 1:
+        if self._is_new and not self._goes_on(epoch):
             self._epochs = []
         self._is_new = False
         for kernel in self._watched:
             kernel.begin_epoch(keep_signs=self._histograms is not None)
+
+    def _goes_on(self, epoch: int) -> bool:
+        """Whether a new model is the last one, built anew to go on with the same weights."""
+        if not self._epochs:
+            return False
+        last = self._epochs[-1]
+        sizes = [kernel.weights for kernel in last.kernels]
+        return epoch == last.number + 1 and sizes == [kernel.weights for kernel in self._watched]
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts the flips of the step."""
@@ -150,7 +160,7 @@ class Diagnostics(keras.callbacks.Callback):
             return BeforeSign()
         if self._all_before is None:
             self._all_before = before_signs(self._network, self._samples)
-        return self._all_before[sign.sign]
+        return self._all_before.get(sign.sign, BeforeSign())
 
     def _warn_once(self, kind: str, message: str, category: type[Warning]) -> None:
         if kind not in self._warned:

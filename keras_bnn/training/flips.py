@@ -49,7 +49,7 @@ class FlipRatio(keras.metrics.Mean):
                 f"{self.name} was updated with values of shape {tuple(self._before.shape)} and now "
                 f"with {tuple(positive.shape)}: use one FlipRatio for each kernel."
             )
-        flipped = tf.cast(positive != self._before, self.dtype)
+        flipped = tf.cast(positive != self._before, tf.float32)
         super().update_state(tf.reduce_mean(flipped), sample_weight=self._is_known)
         self._before.assign(positive)
         self._is_known.assign(1)

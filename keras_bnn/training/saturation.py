@@ -36,7 +36,7 @@ class Saturation(keras.metrics.Mean):
     def update_state(self, values, sample_weight=None):
         """Adds latent weights, of any shape."""
         values = tf.abs(tf.convert_to_tensor(values))
-        saturated = tf.cast(values >= tf.cast(self.clip_value, values.dtype), self.dtype)
+        saturated = tf.cast(values >= tf.cast(self.clip_value, values.dtype), tf.float32)
         super().update_state(saturated, sample_weight=sample_weight)
 
     def get_config(self):

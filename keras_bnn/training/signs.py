@@ -38,7 +38,7 @@ def possible_signs(model) -> list[Sign]:
         held.update(id(each.quantizer) for each in own_weights(layer) if is_quantized(each))
         axis = 1 if getattr(layer, "data_format", None) == "channels_first" else -1
         for name in _ATTRIBUTES:
-            quantizer = layer.__dict__.get(name)
+            quantizer: Any = layer.__dict__.get(name)
             # Activations that are no quantizers take no signs.
             if id(quantizer) in quantizers or (callable(quantizer) and name != "activation"):
                 held.add(id(quantizer))

@@ -28,6 +28,7 @@ class WatchedKernel:
     def __init__(self, label: str, variable: Any):
         self.label = label
         self.variable = variable
+        self.weights = int(np.prod(variable.shape))
         self._of_epoch, self._of_steps = FlipRatio(), FlipRatio()
         self._before = None
 
@@ -54,7 +55,7 @@ class WatchedKernel:
             saturation = float(metric.result())
         return KernelFigures(
             self.label,
-            int(np.prod(self.variable.shape)),
+            self.weights,
             is_trained,
             float(self._of_epoch.result()),
             float(self._of_steps.result()),
