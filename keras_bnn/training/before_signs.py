@@ -59,7 +59,7 @@ def before_signs(model, inputs) -> dict[Sign, BeforeSign]:
         graph = traced.get_concrete_function(*tf.nest.flatten(inputs)).graph
     captured = {tensor.ref() for tensor in graph.internal_captures}
     given = {tensor.ref() for tensor in graph.inputs} - captured
-    return {sign: _before(values, made_by, given) for sign, values in reached.items()}
+    return {sign: _before(sign, values, made_by, given) for sign, values in reached.items()}
 
 
 def _is_relu(layer) -> bool:
@@ -85,8 +85,10 @@ def _noting_inputs(sign: Sign, reached: dict) -> Callable:
     return call
 
 
-def _before(values, made_by: dict, given: set) -> BeforeSign:
+def _before(sign: Sign, values, made_by: dict, given: set) -> BeforeSign:
     """Walks from `values` against the direction in which they are computed."""
+    if sign.attribute == "activation" and kernels(sign.layer):
+        return BeforeSign(kernels=(sign.layer.name,))
     kernels_, norms, relus, has_inputs = [], [], [], False
     seen, ahead = set(), [values]
     while ahead:

@@ -80,6 +80,9 @@ def likely_causes(
 ) -> Iterator[Cause]:
     """Causes that show after the last of `epochs`.
 
+    What learns nothing because of how its signs are built in cannot be blamed on the learning
+    rate; but a rate that is too high also drives the values in front of signs out of their clip.
+
     Args:
         epochs: What was measured since the training began, or since someone looked.
         signs: What reaches the signs after the last of them.
@@ -88,33 +91,29 @@ def likely_causes(
         has_latent_weights: Whether the optimizer has a learning rate and latent weights, unlike
             Bop.
     """
-    of_signs = [*_of_signs(epochs, signs, before, patience)]
-    yield from of_signs
-    # What learns nothing because of its signs cannot be blamed on the learning rate.
-    if not of_signs:
-        yield from _of_rate(epochs, patience, has_latent_weights)
+    rate = _Rate(epochs, patience, has_latent_weights)
+    if not math.isfinite(epochs[-1].loss):
+        yield from rate.no_number()
+        return
+    of_structure = [*_of_structure(signs, before)]
+    if of_structure:
+        yield from of_structure
+        return
+    blocked = [*_blocked(epochs[-patience:], signs, before, patience)]
+    stands_still = not _fell(epochs, patience)
+    of_rate = [*rate.saturated()] if blocked or stands_still else []
+    if not of_rate and not blocked and stands_still:
+        of_rate = [*rate.restless(), *rate.too_low()]
+    yield from of_rate or blocked
 
 
-def _of_signs(
-    epochs: Sequence[EpochFigures],
-    signs: Sequence[SignInput],
-    before: Callable[[SignInput], BeforeSign],
-    patience: int,
-) -> Iterator[Cause]:
+def _of_structure(signs, before: Callable[[SignInput], BeforeSign]) -> Iterator[Cause]:
     for sign in signs:
-        is_blocked = sign.blocked >= _BLOCKED
         if (sign.lowest >= 0).all():
             yield _never_negative(sign, before(sign))
-        elif (is_blocked or sign.constant_sign.all()) and not before(sign).is_normalized:
-            yield _not_normalized(sign, before(sign))
-        elif is_blocked and _was_blocked(sign.label, epochs[-patience:], patience):
-            norms = _names(before(sign).norms)
-            yield Cause(
-                "blocked",
-                f"{sign.label} passes hardly any gradient on: {sign.blocked:.0%} of the values in "
-                f"front of its sign are too large for that{f' behind {norms}' if norms else ''}. "
-                "Scale them to about ±1, or widen the clip with keras_bnn.training.set_clip.",
-            )
+        elif sign.blocked >= _BLOCKED or sign.constant_sign.all():
+            if not before(sign).is_normalized:
+                yield _not_normalized(sign, before(sign))
 
 
 def _never_negative(sign: SignInput, before: BeforeSign) -> Cause:
@@ -149,56 +148,95 @@ def _names(layers: Sequence[str]) -> str:
     return " and ".join(layers[:2]) + (f" and {len(layers) - 2} more" if len(layers) > 2 else "")
 
 
-def _was_blocked(label: str, epochs: Sequence[EpochFigures], patience: int) -> bool:
-    """Whether it was all the time: moving averages need some epochs to become right."""
-    return len(epochs) == patience and all(
-        epoch.blocked.get(label, 0) >= _BLOCKED for epoch in epochs
-    )
+def _blocked(last: Sequence[EpochFigures], signs, before, patience: int) -> Iterator[Cause]:
+    """Signs that were out of the clip all the time: moving averages need some epochs."""
+    for sign in signs:
+        shares = [epoch.blocked.get(sign.label, 0) for epoch in last]
+        if len(last) == patience and min(shares) >= _BLOCKED:
+            norms = _names(before(sign).norms)
+            yield Cause(
+                "blocked",
+                f"{sign.label} passes hardly any gradient on: {sign.blocked:.0%} of the values in "
+                f"front of its sign are too large for that{f' behind {norms}' if norms else ''}. "
+                "Scale them to about ±1, or widen the clip with keras_bnn.training.set_clip.",
+            )
 
 
-def _of_rate(epochs, patience: int, has_latent_weights: bool) -> Iterator[Cause]:
-    last = [kernel for kernel in epochs[-1].kernels if kernel.is_trained]
-    if not last:
-        return
-    lower = "Lower it" if has_latent_weights else "Raise Bop's threshold, or lower its gamma"
-    restless = max(last, key=lambda kernel: kernel.flip_ratio_per_step)
-    if not math.isfinite(epochs[-1].loss):
-        yield Cause(
-            "high",
-            f"The loss is {epochs[-1].loss}: the learning rate is probably too high. {lower}. Most "
-            f"signs flip in {restless.label}, {restless.flip_ratio:.1%} in this epoch.",
+@dataclass(frozen=True)
+class _Rate:
+    """What may be wrong with the learning rate, or with Bop's numbers in its place."""
+
+    epochs: Sequence[EpochFigures]
+    patience: int
+    has_latent_weights: bool
+
+    @property
+    def lower(self) -> str:
+        return (
+            "Lower it" if self.has_latent_weights else "Raise Bop's threshold, or lower its gamma"
         )
-        return
-    if _fell(epochs, patience):
-        return
-    stands = f"the loss has not fallen by {_FALL:.0%} for {patience} epochs"
-    for label, values in _each(epochs[-patience:], "flip_ratio_per_step"):
-        if min(values) >= _RESTLESS:
+
+    @property
+    def higher(self) -> str:
+        return (
+            "Raise it" if self.has_latent_weights else "Lower Bop's threshold, or raise its gamma"
+        )
+
+    def no_number(self) -> Iterator[Cause]:
+        flips = [(values[-1], label) for label, values in self._each("flip_ratio")]
+        if flips:
+            share, label = max(flips)
             yield Cause(
                 "high",
-                f"{label} flips {values[-1]:.1%} of its signs in every step, and {stands}: the "
-                f"learning rate is too high, or does not decay. {lower}, or let it decay, as "
-                "keras_bnn.training.cosine does.",
+                f"The loss is {self.epochs[-1].loss}: the learning rate is probably too high. "
+                f"{self.lower}. Most signs flipped in {label}, {share:.1%} in this epoch.",
             )
-            return
-    if epochs[0].number > 0:
-        return
-    for label, values in _each(epochs, "saturation"):
-        if None not in values and min(values) >= _SATURATED:
+
+    def saturated(self) -> Iterator[Cause]:
+        for label, shares in self._each("saturation"):
+            if self._is_whole and None not in shares and min(shares) >= _SATURATED:
+                yield Cause(
+                    "high",
+                    f"{label} has had {min(shares):.0%} or more of its latent weights at their clip "
+                    "since the first epoch, and does not learn: the learning rate is too high. "
+                    f"{self.lower}.",
+                )
+
+    def restless(self) -> Iterator[Cause]:
+        for label, shares in self._each("flip_ratio_per_step"):
+            if min(shares[-self.patience :]) >= _RESTLESS:
+                yield Cause(
+                    "high",
+                    f"{label} flips {shares[-1]:.1%} of its signs in every step, and "
+                    f"{self._stands_still}: the learning rate is too high, or does not decay. "
+                    f"{self.lower}, or let it decay, as keras_bnn.training.cosine does.",
+                )
+
+    def too_low(self) -> Iterator[Cause]:
+        totals = [(sum(values), label) for label, values in self._each("flip_ratio")]
+        if totals and self._is_whole and max(totals)[0] < _HARDLY_ANY:
+            total, label = max(totals)
             yield Cause(
-                "high",
-                f"{label} has had {min(values):.0%} or more of its latent weights at their clip "
-                f"since the first epoch, and {stands}: the learning rate is too high. {lower}.",
+                "low",
+                f"{label} has flipped {total:.2%} of its signs in {len(self.epochs)} epochs, and "
+                f"the other layers no more; {self._stands_still}: the learning rate is too low. "
+                f"{self.higher}.",
             )
-            return
-    total, label = max((sum(values), label) for label, values in _each(epochs, "flip_ratio"))
-    if total < _HARDLY_ANY:
-        raise_it = "Raise it" if has_latent_weights else "Lower Bop's threshold, or raise its gamma"
-        yield Cause(
-            "low",
-            f"{label} has flipped {total:.2%} of its signs in {len(epochs)} epochs, and the other "
-            f"layers no more; {stands}: the learning rate is too low. {raise_it}.",
-        )
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all epochs are known: at the end of a schedule, rates are low on purpose."""
+        return self.epochs[0].number == 0
+
+    @property
+    def _stands_still(self) -> str:
+        return f"the loss has not fallen by {_FALL:.0%} for {self.patience} epochs"
+
+    def _each(self, figure: str) -> Iterator[tuple[str, list]]:
+        """The kernels that are trained, each with its figure in all epochs."""
+        for i, kernel in enumerate(self.epochs[-1].kernels):
+            if kernel.is_trained:
+                yield kernel.label, [getattr(epoch.kernels[i], figure) for epoch in self.epochs]
 
 
 def _fell(epochs: Sequence[EpochFigures], patience: int) -> bool:
@@ -208,10 +246,3 @@ def _fell(epochs: Sequence[EpochFigures], patience: int) -> bool:
         return True
     before = min(losses[:-patience])
     return before - min(losses[-patience:]) >= _FALL * abs(before)
-
-
-def _each(epochs: Sequence[EpochFigures], figure: str) -> Iterator[tuple[str, list]]:
-    """The kernels that are trained, each with its figure in all `epochs`."""
-    for i, kernel in enumerate(epochs[-1].kernels):
-        if kernel.is_trained:
-            yield kernel.label, [getattr(epoch.kernels[i], figure) for epoch in epochs]

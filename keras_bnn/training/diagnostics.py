@@ -108,7 +108,7 @@ class Diagnostics(keras.callbacks.Callback):
             )
         self._samples = _checked_inputs(network, self._inputs)
         self._watched = watched_kernels(network)
-        self._after_step = tf.function(lambda: [each.after_step() for each in self._watched])
+        self._after_step = tf.function(self._count_flips, autograph=False)
         self._all_before: dict[Sign, BeforeSign] | None = None
         self._network, self._is_new = network, True
 
@@ -119,6 +119,10 @@ class Diagnostics(keras.callbacks.Callback):
         self._is_new = False
         for kernel in self._watched:
             kernel.begin_epoch(keep_signs=self._histograms is not None)
+
+    def _count_flips(self) -> None:
+        for kernel in self._watched:
+            kernel.after_step()
 
     def _goes_on(self, epoch: int) -> bool:
         """Whether a new model is the last one, built anew to go on with the same weights."""
