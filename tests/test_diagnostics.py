@@ -372,7 +372,7 @@ def test_a_network_that_does_not_learn_is_told_why(make, options, told, data):
     (message,) = [str(each.message) for each in warned]
     assert [part for part in told if part not in message] == [], message
     assert "\n" not in message
-    assert history.history["accuracy"][-1] < 0.8
+    assert history.history["accuracy"][-1] < 0.9
 
 
 def enlarged(images, factor):
@@ -423,7 +423,11 @@ def few(digits) -> Dataset:
     return Dataset("few", *splits, digits.label_names)
 
 
-def tiny(input_shape, num_classes):
+def plain(input_shape, num_classes):
+    return network()
+
+
+def rebuilt(input_shape, num_classes):
     """A network that `train` builds anew in every epoch."""
     return network(lambda: [norm(), keras.layers.Dropout(0.1)])
 
@@ -442,10 +446,10 @@ def test_a_resumed_run_tells_what_the_whole_one_does(digits, tmp_path):
     def diagnostics():
         return Diagnostics(dataset.train.images[:16])
 
-    whole = train(tiny, dataset, tmp_path / "whole", callbacks=[diagnostics()], **settings)
+    whole = train(plain, dataset, tmp_path / "whole", callbacks=[diagnostics()], **settings)
     with pytest.raises(KeyboardInterrupt):
-        train(tiny, dataset, tmp_path / "run", callbacks=[diagnostics(), Stops()], **settings)
-    resumed = train(tiny, dataset, tmp_path / "run", callbacks=[diagnostics()], resume=True)
+        train(plain, dataset, tmp_path / "run", callbacks=[diagnostics(), Stops()], **settings)
+    resumed = train(plain, dataset, tmp_path / "run", callbacks=[diagnostics()], resume=True)
     assert resumed.epochs == whole.epochs
     assert {"flip_ratio", "flip_ratio/first", "dead_channels/second"} <= set(whole.epochs[0])
     told = json.loads((tmp_path / "run" / "history.json").read_text())
@@ -457,7 +461,12 @@ def test_a_run_of_one_fit_an_epoch_is_looked_at_as_a_whole(digits, tmp_path):
     diagnostics = Diagnostics(dataset.train.images[:16], patience=2)
     with pytest.warns(NotLearningWarning, match=r"signs in 3 epochs"):
         train(
-            tiny, dataset, tmp_path / "run", epochs=3, learning_rate=1e-6, callbacks=[diagnostics]
+            rebuilt,
+            dataset,
+            tmp_path / "run",
+            epochs=3,
+            learning_rate=1e-6,
+            callbacks=[diagnostics],
         )
 
 
@@ -479,6 +488,7 @@ def test_a_model_without_anything_binary_is_told(data):
 REFUSED = {
     "patience": (lambda data: Diagnostics(data[0], patience=0), "patience is 0"),
     "folder": (lambda data: Diagnostics(data[0], log_dir=__file__), "Cannot make the folder"),
+    "no folder": (lambda data: Diagnostics(data[0], log_dir=5), "Cannot make the folder 5"),
     "clip": (lambda data: Saturation(0), "clip_value is 0"),
     "unbuilt": (
         lambda data: compiled(Subclassed()).fit(*data, callbacks=[Diagnostics(data[0])], verbose=0),

@@ -111,9 +111,10 @@ def _of_structure(signs, before: Callable[[SignInput], BeforeSign]) -> Iterator[
     for sign in signs:
         if (sign.lowest >= 0).all():
             yield _never_negative(sign, before(sign))
-        elif sign.blocked >= _BLOCKED or sign.constant_sign.all():
-            if not before(sign).is_normalized:
-                yield _not_normalized(sign, before(sign))
+            continue
+        says_nothing = sign.blocked >= _BLOCKED or sign.constant_sign.all()
+        if says_nothing and not before(sign).is_normalized:
+            yield _not_normalized(sign, before(sign))
 
 
 def _never_negative(sign: SignInput, before: BeforeSign) -> Cause:
@@ -197,9 +198,9 @@ class _Rate:
             if self._is_whole and None not in shares and min(shares) >= _SATURATED:
                 yield Cause(
                     "high",
-                    f"{label} has had {min(shares):.0%} or more of its latent weights at their clip "
-                    "since the first epoch, and does not learn: the learning rate is too high. "
-                    f"{self.lower}.",
+                    f"{label} has had {min(shares):.0%} or more of its latent weights at their "
+                    "clip since the first epoch, and does not learn: the learning rate is too "
+                    f"high. {self.lower}.",
                 )
 
     def restless(self) -> Iterator[Cause]:

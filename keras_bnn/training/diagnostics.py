@@ -24,22 +24,23 @@ from keras_bnn.training.watched_kernels import WatchedKernel, watched_kernels
 class Diagnostics(keras.callbacks.Callback):
     """Tells what the binary weights and the signs do, and why a network does not learn.
 
-    After each epoch `logs` has, over the whole network and for each layer ("flip_ratio" and
-    "flip_ratio/binary_1", say):
+    After each epoch `logs` has these shares, over the whole network and for each layer
+    ("flip_ratio" and "flip_ratio/binary_1", say):
 
-    | figure                   | is the share of                                                 |
+    | figure                   | of                                                              |
     |--------------------------|-----------------------------------------------------------------|
-    | `flip_ratio`             | binary weights whose sign changed from begin to end of the epoch |
-    | `flip_ratio_per_step`    | those that one step flips, on average                           |
-    | `saturation`             | latent weights that are at their clip                           |
-    | `dead_channels`          | channels with one value in front of a sign, on all of `inputs`  |
-    | `constant_sign_channels` | channels with one sign there; dead ones have, too               |
-    | `blocked_gradients`      | values in front of a sign for which it passes no gradient       |
+    | `flip_ratio`             | binary weights: other signs at the end of the epoch than before |
+    | `flip_ratio_per_step`    | binary weights: flipped by one step, on average                 |
+    | `saturation`             | latent weights: at their clip                                   |
+    | `dead_channels`          | channels in front of a sign: one value on all of `inputs`       |
+    | `constant_sign_channels` | channels in front of a sign: one sign there; dead ones, too     |
+    | `blocked_gradients`      | values in front of a sign: it passes no gradient for them       |
 
-    Callbacks that come after this one see them: Keras' CSVLogger, TensorBoard and History. Those of
-    weights count each step (each execution, where Keras runs several steps in one); those of
-    channels are measured after the epoch, on `inputs` as in inference, over all positions. A kernel
-    without a clip, or trained by Bop, which has no latent weights, has no `saturation`.
+    Channels are measured after the epoch, as in inference, over all positions. Counting flips takes
+    a pass over the binary weights after each step (after each execution, where Keras runs several
+    steps in one). A kernel without a clip, or trained by Bop, which has no latent weights, has no
+    `saturation`. Callbacks that come after this one see the figures: Keras' CSVLogger, TensorBoard
+    and History. Give layers names of their own, since Keras numbers others anew in each process.
 
     The training is not changed. Of a `Distillation`, this is about the student.
 
@@ -59,11 +60,13 @@ class Diagnostics(keras.callbacks.Callback):
             or does not take `inputs`.
 
     Warns:
-        NotLearningWarning: Once for each likely cause that shows in the figures: a ReLU in front
-            of a sign; no batch normalization, and gradients that do not pass; gradients that do
-            not pass in spite of one; a loss that stands still while signs flip to and fro, while
-            weights are saturated from the beginning, or while hardly any sign flips. It names the
-            layer and the remedy. A network that learns gets none.
+        NotLearningWarning: Once for each likely cause, with the layer and the remedy. At once: all
+            that reaches a sign is 0 or more, as behind a ReLU; nothing normalizes it and hardly any
+            gradient passes, or no sign changes; the loss is no number. After `patience` epochs: no
+            gradient passes in spite of a normalization. Where the loss stands still: signs flip to
+            and fro in every step, latent weights are saturated since the first epoch, or hardly
+            any sign has flipped since then (as when a trained network is tuned at a low rate).
+            Where none of this shows, nothing is said.
         UserWarning: If the model has neither a binary kernel nor a sign.
 
     >>> digits = keras_bnn.data.load("digits")

@@ -8,8 +8,8 @@ class FlipRatio(keras.metrics.Mean):
     """The mean share of weights whose sign changed from one update to the next.
 
     Update it with a kernel after every step, as `Diagnostics` does. Latent weights count as the
-    signs that they read as, 0 as +1. `reset_state` begins a new mean, and still compares the next
-    values with the last ones.
+    signs that they read as, 0 as +1; of booleans, True is +1. `reset_state` begins a new mean, and
+    still compares the next values with the last ones.
 
     Args:
         name: The metric's name.
@@ -38,7 +38,8 @@ class FlipRatio(keras.metrics.Mean):
         """
         if sample_weight is not None:
             raise ValueError("FlipRatio counts every weight alike: leave sample_weight out.")
-        positive = tf.convert_to_tensor(values) >= 0
+        values = tf.convert_to_tensor(values)
+        positive = values if values.dtype == tf.bool else values >= 0
         if self._before is None:
             # Keras makes variables in the default graph, which may be that of a tf.function.
             with tf.init_scope():

@@ -27,10 +27,10 @@ class HistogramWriter:
     def __init__(self, folder: str | os.PathLike):
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, TypeError) as error:
             raise InputError(
-                f"Cannot make the folder {folder} for TensorBoard: {error.strerror or error}. "
-                "Choose another log_dir."
+                f"Cannot make the folder {folder} for TensorBoard: "
+                f"{getattr(error, 'strerror', None) or error}. Choose another log_dir."
             ) from error
         if not os.access(folder, os.W_OK):
             raise InputError(f"The folder {folder} is not writable. Choose another log_dir.")

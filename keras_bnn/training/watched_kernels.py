@@ -75,8 +75,7 @@ class WatchedKernel:
     def _signs(self):
         # As the layer reads them: a quantizer may have a threshold of its own, or 0 for -1.
         with larq.context.quantized_scope(True):
-            values = tf.convert_to_tensor(self.variable)
-        return tf.where(values > 0, 1.0, -1.0)
+            return tf.convert_to_tensor(self.variable) > 0
 
 
 def watched_kernels(model) -> list[WatchedKernel]:
