@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class MissingLibraryWarning(RuntimeWarning):
     """Our library of 1-bit kernels is not in use, and something slower stands in for it."""
+
+
+class NotLearningWarning(UserWarning):
+    """A network does not learn; the message is one line: what was measured, where, the remedy."""

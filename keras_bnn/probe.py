@@ -181,7 +181,8 @@ def probe(model, batch: int = 2) -> list[LayerUse]:
             where this cannot look, or a layer is channels_first and this machine has only a CPU.
     """
     signature = signature_of(model)
-    uses = _label(list(layers_with_kernels(model)))
+    layers = layers_with_kernels(model)
+    uses = list(map(LayerUse, layers, labels([layer.name for layer in layers])))
     order = itertools.count()
     calls = {use.layer: _recording(use, order) for use in uses}
     inputs = [tf.constant(array) for array in signature.random_inputs(batch, _SEED)]
@@ -210,14 +211,12 @@ def _refuse_bypassed_cells(model, uncalled: list) -> None:
                 )
 
 
-def _label(layers: list) -> list[LayerUse]:
-    names = [layer.name for layer in layers]
-    uses = []
-    for i, layer in enumerate(layers):
-        number = names[: i + 1].count(layer.name)
-        label = layer.name if names.count(layer.name) == 1 else f"{layer.name} #{number}"
-        uses.append(LayerUse(layer, label))
-    return uses
+def labels(names: list[str]) -> list[str]:
+    """`names`, numbered where several are the same."""
+    return [
+        name if names.count(name) == 1 else f"{name} #{names[: i + 1].count(name)}"
+        for i, name in enumerate(names)
+    ]
 
 
 def _shape(tensors) -> tuple:

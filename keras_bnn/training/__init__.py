@@ -3,10 +3,13 @@
 from keras_bnn.training import presets
 from keras_bnn.training.bop import Bop
 from keras_bnn.training.clip import set_clip
+from keras_bnn.training.diagnostics import Diagnostics
 from keras_bnn.training.distillation import Distillation
+from keras_bnn.training.flips import FlipRatio
 from keras_bnn.training.optimizer_group import OptimizerGroup
 from keras_bnn.training.real_weights import with_real_weights
 from keras_bnn.training.recipes import RECIPES
+from keras_bnn.training.saturation import Saturation
 from keras_bnn.training.schedules import WarmUp, cosine
 from keras_bnn.training.settings import Settings, settings_for
 from keras_bnn.training.stages import real_to_binary, two_step
@@ -16,8 +19,11 @@ from keras_bnn.training.train import Trained, train
 __all__ = [
     "RECIPES",
     "Bop",
+    "Diagnostics",
     "Distillation",
+    "FlipRatio",
     "OptimizerGroup",
+    "Saturation",
     "Settings",
     "Trained",
     "WarmUp",
