@@ -20,6 +20,8 @@ from keras_bnn.training.saturation import Saturation, clip_of
 class WatchedKernel:
     """One binary kernel: its signs before, and the metrics of an epoch.
 
+    It calls metrics where it could update them: between steps Keras then does so in each replica.
+
     Args:
         label: Its layer, or its layer and its name where that has several.
         variable: The kernel.
@@ -36,22 +38,22 @@ class WatchedKernel:
         """Compares with the signs of now from here on."""
         signs = self._signs()
         for metric in (self._of_epoch, self._of_steps):
-            metric.update_state(signs)
+            metric(signs)
             metric.reset_state()
         self._before = signs.numpy() if keep_signs else None
 
     def after_step(self) -> None:
         """Counts what a step flipped."""
-        self._of_steps.update_state(self._signs())
+        self._of_steps(self._signs())
 
     def figures(self, is_trained: bool, has_latent_weights: bool) -> KernelFigures:
         """What the epoch did, at its end."""
-        self._of_epoch.update_state(self._signs())
+        self._of_epoch(self._signs())
         clip_value = clip_of(self.variable) if has_latent_weights else None
         saturation = None
         if clip_value is not None:
             metric = Saturation(clip_value)
-            metric.update_state(self.latent())
+            metric(self.latent())
             saturation = float(metric.result())
         return KernelFigures(
             self.label,
