@@ -34,8 +34,9 @@ _STYLE: Any = {
     "grid.color": "#e3e6ea",
     "legend.frameon": False,
 }
-# Okabe and Ito's, which people with any colour vision tell apart.
+# Okabe and Ito's, which people with any colour vision tell apart, and three that are darker.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_COLOURS += ("#000000", "#7a1f5c", "#6b6b00")
 _MARKERS = {BINARY: "o", FLOAT32: "s", INT8: "^"}
 
 
@@ -83,9 +84,9 @@ def accuracy_against(
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(axis)
         axes.set_ylabel("test accuracy, %")
-        figure.legend(loc="outside lower left", ncols=2 if len(networks) > 3 else 1)
+        figure.legend(loc="outside lower left")
 
-    return _svg(draw, f"Test accuracy against {axis}", 2.7 + 0.1 * len(networks))
+    return _svg(draw, f"Test accuracy against {axis}", 2.6 + 0.19 * len(networks))
 
 
 def learning_curves(networks: Sequence[Network]) -> str:
@@ -105,9 +106,9 @@ def learning_curves(networks: Sequence[Network]) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("validation accuracy, %")
-        figure.legend(loc="outside lower left", ncols=2 if len(networks) > 3 else 1)
+        figure.legend(loc="outside lower left")
 
-    return _svg(draw, "Validation accuracy after each epoch", 2.7 + 0.1 * len(networks))
+    return _svg(draw, "Validation accuracy after each epoch", 2.6 + 0.19 * len(networks))
 
 
 def confusion(network: Network, label_names: Sequence[str]) -> str:
