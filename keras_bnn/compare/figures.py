@@ -90,11 +90,15 @@ def accuracy_against(
 
 
 def learning_curves(networks: Sequence[Network]) -> str:
-    """Validation accuracy after each epoch: the mean over the seeds, and from least to most."""
+    """Validation accuracy after each epoch: the mean over the seeds, and from least to most.
+
+    Each network has the colour that it has in `accuracy_against`; one in int8 was not trained.
+    """
+    drawn = [each for each in enumerate(networks) if each[1].precision != INT8]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for index, network in enumerate(networks):
+        for index, network in drawn:
             curves = _curves(network)
             epochs = np.arange(1, curves.shape[1] + 1)
             style = {"color": _colour(index), "linewidth": 1.5}
@@ -108,7 +112,7 @@ def learning_curves(networks: Sequence[Network]) -> str:
         axes.set_ylabel("validation accuracy, %")
         figure.legend(loc="outside lower left")
 
-    return _svg(draw, "Validation accuracy after each epoch", 2.6 + 0.19 * len(networks))
+    return _svg(draw, "Validation accuracy after each epoch", 2.6 + 0.19 * len(drawn))
 
 
 def confusion(network: Network, label_names: Sequence[str]) -> str:
