@@ -1,6 +1,7 @@
 """The comparison of a binary network with its float twin, and with that in int8."""
 
 import dataclasses
+import functools
 import html.parser
 import json
 import re
@@ -15,9 +16,11 @@ import keras_bnn as kb
 from keras_bnn._keras import keras
 from keras_bnn.compare import answer, compare, pareto_front
 from keras_bnn.compare.int8 import quantized, to_int8_tflite
+from keras_bnn.compare.measurements import benchmarks, latencies
 from keras_bnn.compare.network import Latency, Run
 from keras_bnn.compare.page import page
 from keras_bnn.data import Dataset, Split
+from keras_bnn.deploy.target import Ssh
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
 
@@ -454,6 +457,21 @@ def test_a_boards_milliseconds_are_those_of_the_answer(found):
     assert network.milliseconds == 7.0
 
 
+def test_files_are_timed_on_a_board_after_here(found, monkeypatch):
+    def on_board(target, paths, *, threads, wheel, offline, say):
+        asked.append((str(target), list(paths), threads, wheel, offline))
+        return found.benchmarks["here"]
+
+    asked = []
+    monkeypatch.setattr("keras_bnn.compare.measurements.ssh.benchmark", on_board)
+    monkeypatch.setattr(kb.runtime, "benchmark", lambda paths: found.benchmarks["here"])
+    paths = [network.files[0].path for network in found.networks]
+    options = {"wheel": paths[0], "offline": True}
+    measured = benchmarks(paths, Ssh("b", "pi"), options, progress=lambda line: None)
+    assert asked == [("pi@b", paths, (1,), paths[0], True)]
+    assert [latency.place for latency in latencies(paths[1], measured)] == ["here", "pi@b"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -461,6 +479,8 @@ def test_a_boards_milliseconds_are_those_of_the_answer(found):
         ({"models": []}, "models is [], expected a list of one or more"),
         ({"models": "binarynet"}, "models is 'binarynet', expected a list"),
         ({"models": [small, small]}, "each once"),
+        ({"models": [lambda *_: None, lambda *_: None]}, "expected different names"),
+        ({"models": [functools.partial(small)]}, "partial has no name to show"),
         ({"models": [without_binary_layers]}, "without_binary_layers has no 1-bit layer"),
         ({"models": [without_twin]}, "cannot translate the class Lambda"),
         ({"models": [in_groups]}, "grouped (BinaryConv2D)"),

@@ -65,9 +65,10 @@ def _notes(comparison: Any) -> list[str]:
     notes = [
         f"Accuracy is that of the exported files on {comparison.test_examples:,} test examples, "
         f"each of which is {100 / comparison.test_examples:.2g} points. They chose nothing.",
-        f"{seeds} {'training' if seeds == 1 else 'trainings'} of each network. Bytes, activations, "
-        "MACs and milliseconds are those of the first one's file; the others hold the same "
-        "operators.",
+        "One training of each network, so that no spread is known."
+        if seeds == 1
+        else f"{seeds} trainings of each network. Bytes, activations, MACs and milliseconds are "
+        "those of the first one's file; the others hold the same operators.",
         "int8 is the float32 twin, quantized after training by TensorFlow: a scale a channel, "
         "ranges of activations from 256 training examples.",
     ]
