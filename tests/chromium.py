@@ -60,7 +60,9 @@ class Chromium:
         return self
 
     def __exit__(self, *_) -> None:
-        self._process.kill()
+        # Killed, it would leave processes that still write to the profile.
+        self._session = None
+        self.ask("Browser.close")
         self._process.wait()
         os.close(self._to)
         os.close(self._from)

@@ -1,5 +1,7 @@
 """The comparison of a binary network with its float twin, and with that in int8."""
 
+import dataclasses
+import functools
 import html.parser
 import json
 import re
@@ -14,8 +16,11 @@ import keras_bnn as kb
 from keras_bnn._keras import keras
 from keras_bnn.compare import answer, compare, pareto_front
 from keras_bnn.compare.int8 import quantized, to_int8_tflite
+from keras_bnn.compare.measurements import benchmarks, latencies
 from keras_bnn.compare.network import Latency, Run
+from keras_bnn.compare.page import page
 from keras_bnn.data import Dataset, Split
+from keras_bnn.deploy.target import Ssh
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
 
@@ -244,34 +249,65 @@ def test_the_page_shows_what_was_found(found, digits):
         assert shown in text
 
 
+@pytest.fixture(scope="module")
+def pages(found, tmp_path_factory):
+    """The page of one family, and that of three, whose names are long, on a board too."""
+    networks = [
+        dataclasses.replace(
+            network,
+            name=f"{model} {network.precision}",
+            latencies=[*network.latencies, Latency("pi@raspberrypi.local", "LiteRT", 7.0, None)],
+        )
+        for model in ("binary_densenet28", "binary_densenet37", "binary_densenet45")
+        for network in found.networks
+    ]
+    answers = [
+        dataclasses.replace(found.answer, network=network.name)
+        for network in networks
+        if network.precision == "1-bit"
+    ]
+    benchmarks = {**found.benchmarks, "pi@raspberrypi.local": found.benchmarks["here"]}
+    many = dataclasses.replace(found, networks=networks, answers=answers, benchmarks=benchmarks)
+    path = tmp_path_factory.mktemp("many") / "report.html"
+    path.write_text(page(many))
+    return {"one": found.folder / "report.html", "many": path}
+
+
+# What is cut off by its figure's edge: letters on the right, or below.
+CUT_OFF = """
+[...document.querySelectorAll("svg")].flatMap(figure => {
+  const edge = figure.getBoundingClientRect();
+  return [...figure.querySelectorAll("text")].filter(text => {
+    const box = text.getBoundingClientRect();
+    return box.left < edge.left - 1 || box.right > edge.right + 1 || box.bottom > edge.bottom + 1;
+  }).map(text => text.textContent);
+})
+"""
+HEIGHTS = "[...document.querySelectorAll('{}')].map(it => it.getBoundingClientRect().height)"
+SAID = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_in_a_browser(found, tmp_path, width):
-    page = found.folder / "report.html"
+@pytest.mark.parametrize("name", ["one", "many"])
+def test_the_page_in_a_browser(pages, tmp_path, name, width):
     with Chromium(tmp_path) as browser:
-        browser.open(page, width)
+        browser.open(pages[name], width)
         browser.value("document.querySelectorAll('details').forEach(it => it.open = true)")
         assert browser.value("document.documentElement.scrollWidth") <= width
         assert browser.value("innerWidth") == width
-        sizes = browser.value(
-            "[...document.querySelectorAll('svg text')]"
-            ".map(it => it.getBoundingClientRect().height)"
-        )
-        said = [
-            event
-            for event in browser.events
-            if event["method"]
-            in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
-        ]
+        assert browser.value(CUT_OFF) == []
+        heights = browser.value(HEIGHTS.format("svg text"))
+        assert len(heights) > 100
+        assert min(heights) >= 9
+        assert max(browser.value(HEIGHTS.format("tr"))) < 120
+        assert [event for event in browser.events if event["method"] in SAID] == []
         asked = [
             event["params"]["request"]["url"]
             for event in browser.events
             if event["method"] == "Network.requestWillBeSent"
         ]
-    assert len(sizes) > 100
-    assert min(sizes) >= 9
-    assert said == []
-    assert asked == [page.as_uri()]
+        assert asked == [pages[name].as_uri()]
 
 
 @pytest.mark.slow
@@ -417,8 +453,23 @@ def test_validation_chooses_which_answer_counts(found):
 def test_a_boards_milliseconds_are_those_of_the_answer(found):
     here = found.networks[0].latencies
     board = Latency("pi@b", "LiteRT", 7.0, None)
-    network = kb.compare.Network(**{**vars(found.networks[0]), "latencies": [*here, board]})
+    network = dataclasses.replace(found.networks[0], latencies=[*here, board])
     assert network.milliseconds == 7.0
+
+
+def test_files_are_timed_on_a_board_after_here(found, monkeypatch):
+    def on_board(target, paths, *, threads, wheel, offline, say):
+        asked.append((str(target), list(paths), threads, wheel, offline))
+        return found.benchmarks["here"]
+
+    asked = []
+    monkeypatch.setattr("keras_bnn.compare.measurements.ssh.benchmark", on_board)
+    monkeypatch.setattr(kb.runtime, "benchmark", lambda paths: found.benchmarks["here"])
+    paths = [network.files[0].path for network in found.networks]
+    options = {"wheel": paths[0], "offline": True}
+    measured = benchmarks(paths, Ssh("b", "pi"), options, progress=lambda line: None)
+    assert asked == [("pi@b", paths, (1,), paths[0], True)]
+    assert [latency.place for latency in latencies(paths[1], measured)] == ["here", "pi@b"]
 
 
 @pytest.mark.parametrize(
@@ -428,6 +479,8 @@ def test_a_boards_milliseconds_are_those_of_the_answer(found):
         ({"models": []}, "models is [], expected a list of one or more"),
         ({"models": "binarynet"}, "models is 'binarynet', expected a list"),
         ({"models": [small, small]}, "each once"),
+        ({"models": [lambda *_: None, lambda *_: None]}, "expected different names"),
+        ({"models": [functools.partial(small)]}, "partial has no name to show"),
         ({"models": [without_binary_layers]}, "without_binary_layers has no 1-bit layer"),
         ({"models": [without_twin]}, "cannot translate the class Lambda"),
         ({"models": [in_groups]}, "grouped (BinaryConv2D)"),

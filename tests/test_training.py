@@ -21,7 +21,7 @@ from keras_bnn.data.dataset import Dataset, Split
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
 from keras_bnn.training import settings_for, train
-from keras_bnn.training.train import _duration
+from keras_bnn.training.duration import duration
 
 SETTINGS = {"epochs": 3, "batch_size": 256, "learning_rate": 0.01, "seed": 5}
 # For tests that need a run, but nothing of what it learns.
@@ -369,7 +369,7 @@ def test_a_line_comes_before_the_first_epoch_and_each_tells_its_time(tmp_path):
     [(0.04, "0.0 s"), (9.9, "9.9 s"), (99, "99 s"), (400, "7 min"), (4e4, "11 h")],
 )
 def test_durations_are_in_a_unit_that_people_read(seconds, told):
-    assert _duration(seconds) == told
+    assert duration(seconds) == told
 
 
 def full(monkeypatch, number: int):

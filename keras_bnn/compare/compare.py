@@ -170,6 +170,9 @@ def _plan(chosen: dict[str, Any], settings: dict[str, Any], stored: dict[str, An
             raise InputError(f"{name} is {values!r}, expected a list of one or more, each once.")
     for model in lists["models"]:
         checks.check_model(model)
+    names = [name_of(model) for model in lists["models"]]
+    if len(set(names)) < len(names):
+        raise InputError(f"models are named {names}, expected different names: rename one.")
     seeds = [checks.checked_seed(seed) for seed in lists["seeds"]]
     return Plan(lists["models"], lists["recipes"], seeds, numbers)
 

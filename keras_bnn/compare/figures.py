@@ -34,8 +34,9 @@ _STYLE: Any = {
     "grid.color": "#e3e6ea",
     "legend.frameon": False,
 }
-# Okabe and Ito's, which people with any colour vision tell apart.
+# Okabe and Ito's, which people with any colour vision tell apart, and three that are darker.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_COLOURS += ("#000000", "#7a1f5c", "#6b6b00")
 _MARKERS = {BINARY: "o", FLOAT32: "s", INT8: "^"}
 
 
@@ -83,17 +84,21 @@ def accuracy_against(
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(axis)
         axes.set_ylabel("test accuracy, %")
-        figure.legend(loc="outside lower left", ncols=2 if len(networks) > 3 else 1)
+        figure.legend(loc="outside lower left")
 
-    return _svg(draw, f"Test accuracy against {axis}", 2.7 + 0.1 * len(networks))
+    return _svg(draw, f"Test accuracy against {axis}", 2.6 + 0.19 * len(networks))
 
 
 def learning_curves(networks: Sequence[Network]) -> str:
-    """Validation accuracy after each epoch: the mean over the seeds, and from least to most."""
+    """Validation accuracy after each epoch: the mean over the seeds, and from least to most.
+
+    Each network has the colour that it has in `accuracy_against`; one in int8 was not trained.
+    """
+    drawn = [each for each in enumerate(networks) if each[1].precision != INT8]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for index, network in enumerate(networks):
+        for index, network in drawn:
             curves = _curves(network)
             epochs = np.arange(1, curves.shape[1] + 1)
             style = {"color": _colour(index), "linewidth": 1.5}
@@ -105,9 +110,9 @@ def learning_curves(networks: Sequence[Network]) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("validation accuracy, %")
-        figure.legend(loc="outside lower left", ncols=2 if len(networks) > 3 else 1)
+        figure.legend(loc="outside lower left")
 
-    return _svg(draw, "Validation accuracy after each epoch", 2.7 + 0.1 * len(networks))
+    return _svg(draw, "Validation accuracy after each epoch", 2.6 + 0.19 * len(drawn))
 
 
 def confusion(network: Network, label_names: Sequence[str]) -> str:

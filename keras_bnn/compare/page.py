@@ -5,7 +5,7 @@ from typing import Any
 from keras_bnn.compare import figures
 from keras_bnn.compare.answer import rule
 from keras_bnn.compare.measurements import HERE
-from keras_bnn.compare.network import BINARY, INT8
+from keras_bnn.compare.network import BINARY
 from keras_bnn.compare.table import table
 
 try:
@@ -28,7 +28,7 @@ def page(comparison: Any) -> str:
         lstrip_blocks=True,
     )
     networks = comparison.networks
-    curves = [n for n in networks if n.precision != INT8 and all(run.epochs for run in n.runs)]
+    was_trained = all(run.epochs for network in networks for run in network.runs)
     head, *rows = table(comparison)
     return environment.get_template("report.html.jinja").render(
         comparison=comparison,
@@ -37,7 +37,7 @@ def page(comparison: Any) -> str:
         rows=rows,
         rule=rule(comparison.answer.tolerance),
         plots=[Markup(plot) for plot in _plots(comparison)],
-        curves=Markup(figures.learning_curves(curves)) if curves else None,
+        curves=Markup(figures.learning_curves(networks)) if was_trained else None,
         notes=_notes(comparison),
         confusions=[
             (network.name, Markup(figures.confusion(network, comparison.label_names)))
@@ -61,17 +61,18 @@ def _plots(comparison: Any) -> list[str]:
 def _notes(comparison: Any) -> list[str]:
     networks = comparison.networks
     seeds = len(networks[0].files)
-    known = networks[0].runs[0].epochs is not None
+    was_trained = networks[0].runs[0].epochs is not None
     notes = [
         f"Accuracy is that of the exported files on {comparison.test_examples:,} test examples, "
         f"each of which is {100 / comparison.test_examples:.2g} points. They chose nothing.",
-        f"{seeds} {'training' if seeds == 1 else 'trainings'} of each network. Bytes, activations, "
-        "MACs and milliseconds are those of the first one's file; the others hold the same "
-        "operators.",
+        "One training of each network, so that no spread is known."
+        if seeds == 1
+        else f"{seeds} trainings of each network. Bytes, activations, MACs and milliseconds are "
+        "those of the first one's file; the others hold the same operators.",
         "int8 is the float32 twin, quantized after training by TensorFlow: a scale a channel, "
         "ranges of activations from 256 training examples.",
     ]
-    if known:
+    if was_trained:
         notes.append(
             "The twins were trained as long as the binary networks and with the same settings, "
             "which may not be the best for them. Training time is that of this machine."

@@ -1,6 +1,7 @@
 """Training what is compared: each binary network and its float twin, with the same seeds."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,8 @@ def label_of(name: str, recipe: str | None) -> str:
 
 def file_name(label: str, number: int) -> str:
     """What a folder or file of a network and a seed is called."""
-    return f"{label.replace(' ', '-')}-{number}"
+    name = re.sub(r"[^\w.]", "-", label)
+    return f"{name}-{number}"
 
 
 def twin_of(model: str | Callable) -> Callable:

@@ -5,7 +5,7 @@ import statistics
 from typing import Any
 
 from keras_bnn.compare.network import BINARY, FLOAT32, Network
-from keras_bnn.compare.wording import duration
+from keras_bnn.training.duration import duration
 
 
 def table(comparison: Any) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Figures in words."""
+"""How figures compare, in words."""
 
 
 def smaller(size: float, other: float) -> str:
@@ -24,14 +24,3 @@ def _times(value: float, other: float, less: str, more: str, equal: str) -> str:
     if f"{ratio:.1f}" == "1.0":
         return equal
     return f"{ratio:.1f}x {less if value < other else more}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best.
-
-    >>> duration(4.25), duration(71), duration(600)
-    ('4.2 s', '71 s', '10 min')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -14,6 +14,7 @@ from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
 from keras_bnn.training import checks
 from keras_bnn.training.augmentation import augmented
+from keras_bnn.training.duration import duration
 from keras_bnn.training.recipes import RECIPES
 from keras_bnn.training.run_folder import RunFolder
 from keras_bnn.training.settings import Settings
@@ -281,15 +282,9 @@ def _line(epochs: list[dict], seconds: float, total: int, stopped: bool) -> str:
     loss = math.nan if last["loss"] is None else last["loss"]
     line = (
         f"epoch {len(epochs)}/{total}: loss {loss:.4f}, accuracy {last['accuracy']:.1%}, "
-        f"validation {last['val_accuracy']:.1%}; took {_duration(seconds)}"
+        f"validation {last['val_accuracy']:.1%}; took {duration(seconds)}"
     )
     if stopped:
         return f"{line}; stopped by a callback"
     left = total - len(epochs)
-    return f"{line}, about {_duration(left * seconds)} left" if left else line
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.0f} h"
+    return f"{line}, about {duration(left * seconds)} left" if left else line
