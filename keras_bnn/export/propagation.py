@@ -15,6 +15,7 @@ from keras_bnn.export.rules.binary_products import (
     PADS,
     SELECTIONS,
     behind_padding,
+    follows_product,
     is_binary_product,
 )
 from keras_bnn.export.traced import SIGN, TERNARY, Node
@@ -55,6 +56,8 @@ FUNCTIONS: dict[str, tuple[Callable, bool]] = {
     "Softsign": (_steepest_at_zero(lambda x: tf.math.reciprocal(tf.square(1.0 + x))), True),
     "Tanh": (_steepest_at_zero(lambda x: tf.math.reciprocal(tf.square(tf.cosh(x)))), True),
 }
+# What can stand between a binary product and an activation that LCE's operator takes in.
+_TAKEN_IN = (*SELECTIONS, "BiasAdd", "FusedBatchNormV3", "Mul")
 # The derivatives of those that have no such limit.
 _DERIVATIVES: dict[str, Callable] = {
     "Exp": tf.exp,
@@ -107,6 +110,13 @@ def _function(deviations: Deviations, node: Node, _: int) -> str:
     return deviations.of_one(
         node, lambda x, d, y: slope(x, DEVIATIONS * d) * d + own * (tf.abs(y) + 1.0)
     )
+
+
+def _rectifier(deviations: Deviations, node: Node, index: int) -> str:
+    # LCE's operator rectifies its integers first. What it rounds behind that is there at 0, too.
+    if follows_product(deviations.graph, node.inputs[0], _TAKEN_IN):
+        return deviations.of_one(node, lambda x, d, y: d)
+    return _function(deviations, node, index)
 
 
 def _smooth(deviations: Deviations, node: Node, _: int) -> str:
@@ -276,6 +286,8 @@ RULES: dict[str, Callable] = {
     "Minimum": _larger,
     "Mul": _product,
     "RealDiv": _quotient,
+    "Relu": _rectifier,
+    "Relu6": _rectifier,
     "Softmax": _softmax,
     "SpaceToBatchND": _moved,
     "SquaredDifference": _difference_squared,

@@ -48,6 +48,7 @@ class Verification:
         wrong_outputs: How many numbers among the outputs differ beyond their bound. 0 in a right
             file.
         largest_excess: The largest difference of an output, in units of its bound; <= 1 is right.
+            Infinite where one of both is infinite or not a number.
         equal_to_baked: Share of the samples for which Keras and the baked model have equal outputs,
             within 1e-4 of the largest. A sum that is exactly 0 in one can be rounded in the other.
         max_abs_difference: The largest difference of an output between Keras and the file from
@@ -61,7 +62,7 @@ class Verification:
         undecided: How many signs and outputs, on all engines together, have an error bound beyond
             the largest value of their tensor. Rounding explains whatever the file computes there.
         not_finite: How many values below signs and among outputs, on all engines together, are
-            infinite or not a number in the baked model.
+            infinite or not a number in the baked model. LiteRT stops at the largest float instead.
     """
 
     ok: bool
@@ -108,8 +109,8 @@ class Verification:
             )
         if self.not_finite:
             lines.append(
-                f"  not finite             {self.not_finite:,} values of the model: do the "
-                "statistics of its batch normalization belong to its data?"
+                f"  not finite             {self.not_finite:,} values of the model, where LiteRT "
+                "stops at 3.4e38: do its batch norms' statistics belong to its data?"
             )
         return "\n".join(lines + [f"  {problem}" for problem in self.problems])
 
