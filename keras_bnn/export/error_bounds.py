@@ -19,7 +19,7 @@ from keras_bnn.export.traced import Node, TracedGraph
 
 
 class ErrorBounds:
-    """The bounds of the outputs of a graph.
+    """The outputs of a graph and their bounds.
 
     Args:
         graph: Its inputs are exact.
@@ -62,14 +62,17 @@ class ErrorBounds:
         self.unbounded: set[str] = set().union(*causes)
         self._is_bounded = [not cause for cause in causes]
         result = self._deviations.result
-        result.outputs = [self._deviations.of(output) for output in outputs]
+        result.outputs += [self._deviations.of(output) for output in outputs]
         result.prune()
         self._module = to_module(result)
 
-    def of(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """The bound of each output for these inputs; infinite where none is known."""
-        deviations = served(self._module, inputs)
-        return [
-            DEVIATIONS * deviation.numpy() if bounded else np.full(deviation.shape, np.inf)
+    def of(self, inputs: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+        """Each output for these inputs, and its bound; `None` where none is known."""
+        results = [tensor.numpy() for tensor in served(self._module, inputs)]
+        values, deviations = results[: len(results) // 2], results[len(results) // 2 :]
+        # What is not a number came of errors that leave float32.
+        bounds = [
+            np.nan_to_num(DEVIATIONS * deviation, nan=np.inf, posinf=np.inf) if bounded else None
             for deviation, bounded in zip(deviations, self._is_bounded, strict=True)
         ]
+        return values, bounds

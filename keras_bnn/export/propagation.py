@@ -15,6 +15,7 @@ from keras_bnn.export.rules.binary_products import (
     PADS,
     SELECTIONS,
     behind_padding,
+    follows_product,
     is_binary_product,
 )
 from keras_bnn.export.traced import SIGN, TERNARY, Node
@@ -24,23 +25,39 @@ _LCE_FORM = 3.0
 # The converter folds constants into others (batch normalization into a factor and a bias), and so
 # rounds some more times than the graph does.
 _FOLDED = 4.0
+# LiteRT's functions differ from TensorFlow's by 4 units at most (tanh; measured at 600,000 places),
+# the exponential function by 63 near its overflow: below DEVIATIONS · 8 = 128.
 _FUNCTION = 8.0
-# By how much at most these functions change for a change of their input by 1, and whether they
-# round.
-_FUNCTIONS = {
-    "Abs": (1.0, False),
-    "Elu": (1.0, True),
-    "Erf": (1.13, True),
-    "LeakyRelu": (1.0, True),
-    "Neg": (1.0, False),
-    "Relu": (1.0, False),
-    "Relu6": (1.0, False),
-    "Selu": (1.76, True),
-    "Sigmoid": (0.25, True),
-    "Softplus": (1.0, True),
-    "Softsign": (1.0, True),
-    "Tanh": (1.0, True),
+
+
+def _steepest_at_zero(derivative: Callable) -> Callable:
+    """Of a function that is the flatter the further its input is from 0."""
+    return lambda x, reach: derivative(tf.maximum(tf.abs(x) - reach, 0.0))
+
+
+def _steepest_on_top(derivative: Callable) -> Callable:
+    """Of a function that is the steeper the larger its input is."""
+    return lambda x, reach: derivative(x + reach)
+
+
+# The steepest slope of these functions from x - reach to x + reach, and whether they round. Where
+# they are flat, as a gate is that lets all through, they hand on next to nothing.
+FUNCTIONS: dict[str, tuple[Callable, bool]] = {
+    "Abs": (lambda x, reach: 1.0, False),
+    "Elu": (_steepest_on_top(lambda x: tf.exp(tf.minimum(x, 0.0))), True),
+    "Erf": (_steepest_at_zero(lambda x: 2.0 / np.sqrt(np.pi) * tf.exp(-tf.square(x))), True),
+    "LeakyRelu": (lambda x, reach: 1.0, True),
+    "Neg": (lambda x, reach: 1.0, False),
+    "Relu": (_steepest_on_top(lambda x: tf.cast(x > 0.0, x.dtype)), False),
+    "Relu6": (lambda x, reach: tf.cast((x > -reach) & (x < 6.0 + reach), x.dtype), False),
+    "Selu": (_steepest_on_top(lambda x: 1.76 * tf.exp(tf.minimum(x, 0.0))), True),
+    "Sigmoid": (_steepest_at_zero(lambda x: tf.sigmoid(x) * tf.sigmoid(-x)), True),
+    "Softplus": (_steepest_on_top(tf.sigmoid), True),
+    "Softsign": (_steepest_at_zero(lambda x: tf.math.reciprocal(tf.square(1.0 + x))), True),
+    "Tanh": (_steepest_at_zero(lambda x: tf.math.reciprocal(tf.square(tf.cosh(x)))), True),
 }
+# What can stand between a binary product and an activation that LCE's operator takes in.
+_TAKEN_IN = (*SELECTIONS, "BiasAdd", "FusedBatchNormV3", "Mul")
 # The derivatives of those that have no such limit.
 _DERIVATIVES: dict[str, Callable] = {
     "Exp": tf.exp,
@@ -88,9 +105,18 @@ def _cast(deviations: Deviations, node: Node, _: int) -> str | None:
 
 
 def _function(deviations: Deviations, node: Node, _: int) -> str:
-    slope, rounds = _FUNCTIONS[node.op]
+    slope, rounds = FUNCTIONS[node.op]
     own = _FUNCTION * UNIT if rounds else 0.0
-    return deviations.of_one(node, lambda x, d, y: slope * d + own * (tf.abs(y) + 1.0))
+    return deviations.of_one(
+        node, lambda x, d, y: slope(x, DEVIATIONS * d) * d + own * (tf.abs(y) + 1.0)
+    )
+
+
+def _rectifier(deviations: Deviations, node: Node, index: int) -> str:
+    # LCE's operator rectifies its integers first. What it rounds behind that is there at 0, too.
+    if follows_product(deviations.graph, node.inputs[0], _TAKEN_IN):
+        return deviations.of_one(node, lambda x, d, y: d)
+    return _function(deviations, node, index)
 
 
 def _smooth(deviations: Deviations, node: Node, _: int) -> str:
@@ -129,10 +155,12 @@ def _larger(deviations: Deviations, node: Node, _: int) -> str:
 
 
 def _product(deviations: Deviations, node: Node, _: int) -> str:
-    return deviations.of_two(
-        node,
-        lambda a, da, b, db: tf.abs(a) * db + tf.abs(b) * da + _FOLDED * UNIT * tf.abs(a * b),
-    )
+    def compute(a, da, b, db):
+        # Of two bounds, DEVIATIONS · da and DEVIATIONS · db, the product counts too.
+        handed_on = tf.abs(a) * db + tf.abs(b) * da + DEVIATIONS * da * db
+        return handed_on + _FOLDED * UNIT * tf.abs(a * b)
+
+    return deviations.of_two(node, compute)
 
 
 def _quotient(deviations: Deviations, node: Node, _: int) -> str:
@@ -237,7 +265,7 @@ def _softmax(deviations: Deviations, node: Node, _: int) -> str:
 RULES: dict[str, Callable] = {
     **dict.fromkeys(SELECTIONS, _selection),
     **dict.fromkeys(PADS, _pad),
-    **dict.fromkeys(_FUNCTIONS, _function),
+    **dict.fromkeys(FUNCTIONS, _function),
     **dict.fromkeys(_DERIVATIVES, _smooth),
     **dict.fromkeys(_JUMPS, _jump),
     "AddV2": _sum,
@@ -258,6 +286,8 @@ RULES: dict[str, Callable] = {
     "Minimum": _larger,
     "Mul": _product,
     "RealDiv": _quotient,
+    "Relu": _rectifier,
+    "Relu6": _rectifier,
     "Softmax": _softmax,
     "SpaceToBatchND": _moved,
     "SquaredDifference": _difference_squared,

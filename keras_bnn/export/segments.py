@@ -107,6 +107,12 @@ def unpack(cut: Cut, words: np.ndarray) -> np.ndarray | None:
     return values.reshape(shape) if values.size == np.prod(shape) else None
 
 
+def fitting(cut: Cut, packed: dict[int, np.ndarray]) -> list[np.ndarray]:
+    """What the file holds in the candidates of a cut, where it fits."""
+    options = (unpack(cut, packed[tensor]) for tensor in cut.candidates)
+    return [values for values in options if values is not None]
+
+
 def cut_open(graph: TracedGraph, cuts: list[Cut]) -> tuple[TracedGraph, list[str]]:
     """The graph with each cut as a further input, and the value below it as a further output.
 

@@ -9,13 +9,13 @@ import numpy as np
 from keras_bnn.errors import InputError
 from keras_bnn.export import segments
 from keras_bnn.export.bake import bake
-from keras_bnn.export.error_bounds import ErrorBounds
+from keras_bnn.export.comparison import Comparison, Pieces, distance
 from keras_bnn.export.lowering import run
 from keras_bnn.export.rules import rewrite
 from keras_bnn.export.rules.binary_products import is_binary_product
 from keras_bnn.export.segments import Cut
 from keras_bnn.export.stored_kernels import StoredKernel, stored_kernels
-from keras_bnn.export.traced import SIGN, TracedGraph
+from keras_bnn.export.traced import TracedGraph
 from keras_bnn.runtime import native
 from keras_bnn.runtime.engine import Engine
 from keras_bnn.runtime.engines import LITERT, engine_for
@@ -26,8 +26,6 @@ from keras_bnn.tflite.graph import Graph
 
 # Rounding of float32 in the float operators of a network, relative to its largest output.
 _EQUAL = 1e-4
-# Where no error bound is known: of the largest value.
-_UNPROVEN = 1e-3
 _RANDOM_SAMPLES = 16
 
 
@@ -50,6 +48,7 @@ class Verification:
         wrong_outputs: How many numbers among the outputs differ beyond their bound. 0 in a right
             file.
         largest_excess: The largest difference of an output, in units of its bound; <= 1 is right.
+            Infinite where one of both is infinite or not a number.
         equal_to_baked: Share of the samples for which Keras and the baked model have equal outputs,
             within 1e-4 of the largest. A sum that is exactly 0 in one can be rounded in the other.
         max_abs_difference: The largest difference of an output between Keras and the file from
@@ -60,6 +59,10 @@ class Verification:
         problems: What is in one of model and file and not in the other, or was baked wrongly.
         unproven: TensorFlow's operations for which no error bound is known. What follows them was
             compared within 0.1 % of the largest value instead.
+        undecided: How many signs and outputs, on all engines together, have an error bound beyond
+            the largest value of their tensor. Rounding explains whatever the file computes there.
+        not_finite: How many values below signs and among outputs, on all engines together, are
+            infinite or not a number in the baked model. LiteRT stops at the largest float instead.
     """
 
     ok: bool
@@ -75,6 +78,8 @@ class Verification:
     engine: str
     problems: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
+    undecided: int = 0
+    not_finite: int = 0
 
     def to_dict(self) -> dict:
         """The same as plain values, for JSON."""
@@ -96,6 +101,16 @@ class Verification:
             lines.append(
                 f"  no error bound is known for {', '.join(self.unproven)}: what follows was "
                 "compared within 0.1 % of the largest value"
+            )
+        if self.undecided:
+            lines.append(
+                f"  undecided              {self.undecided:,} signs and outputs: rounding errors "
+                "can grow beyond the values themselves"
+            )
+        if self.not_finite:
+            lines.append(
+                f"  not finite             {self.not_finite:,} values of the model, where LiteRT "
+                "stops at 3.4e38: are the samples, and do its batch norms' statistics belong to them?"
             )
         return "\n".join(lines + [f"  {problem}" for problem in self.problems])
 
@@ -147,19 +162,23 @@ def verify(
     cuts = [cut for cut in cuts if cut.candidates]
     tensors = sorted({tensor for cut in cuts for tensor in cut.candidates})
     data = segments.with_tensors_as_outputs(file, tensors)
-    closed = _run_closed(baked.graph, cuts, arrays)
-    of_keras = baked.run(arrays)
+    of_keras, of_baked = baked.run(arrays), _run_closed(baked.graph, cuts, arrays)
     problems += _surplus(file, baked.graph, stored) + baked.misbaked(arrays)
-    names, comparisons, ends = [], [], []
-    for running in [engine(data)] if engine else _engines(data):
-        results = running.run([arrays[i] for i in order])
-        outputs = [results[i] for i in back]
-        packed = dict(zip(tensors, results[len(file.outputs) :], strict=True))
-        comparison = _Comparison(baked.graph, cuts, closed, arrays, outputs, packed)
-        names.append(running.name)
-        comparisons.append(comparison)
-        ends.append(_end_to_end(of_keras, outputs))
-        problems += [f"{running.name}: {problem}" for problem in comparison.problems]
+    engines = [engine(data)] if engine else _engines(data)
+    results = [running.run([arrays[i] for i in order]) for running in engines]
+    outputs = [[result[i] for i in back] for result in results]
+    packed = [dict(zip(tensors, result[len(file.outputs) :], strict=True)) for result in results]
+    problems += [
+        f"{cut.sign.name} has another shape in the file."
+        for cut in cuts
+        if not segments.fitting(cut, packed[0])
+    ]
+    pieces = Pieces(baked.graph, [cut for cut in cuts if segments.fitting(cut, packed[0])])
+    comparisons = [
+        Comparison(pieces, arrays, of_file, _signs(pieces.cuts, at_cuts, of_baked))
+        for of_file, at_cuts in zip(outputs, packed, strict=True)
+    ]
+    ends = [_end_to_end(of_keras, of_file) for of_file in outputs]
     wrong_signs = sum(comparison.wrong_signs for comparison in comparisons)
     wrong_outputs = sum(comparison.wrong_outputs for comparison in comparisons)
     return Verification(
@@ -170,12 +189,16 @@ def verify(
         wrong_signs=wrong_signs,
         wrong_outputs=wrong_outputs,
         largest_excess=max(comparison.largest_excess for comparison in comparisons),
-        equal_to_baked=_equal_samples(of_keras, closed[0]),
+        equal_to_baked=_equal_samples(
+            of_keras, [of_baked[reference] for reference in baked.graph.outputs]
+        ),
         max_abs_difference=max(difference for _, difference in ends),
         agreement=min(agreement for agreement, _ in ends),
-        engine=", ".join(names),
+        engine=", ".join(running.name for running in engines),
         problems=problems,
-        unproven=sorted({name for comparison in comparisons for name in comparison.unproven}),
+        unproven=pieces.unproven,
+        undecided=sum(comparison.undecided for comparison in comparisons),
+        not_finite=sum(comparison.not_finite for comparison in comparisons),
     )
 
 
@@ -191,82 +214,26 @@ def _engines(data: bytes) -> list[Engine]:
     return engines
 
 
-def _run_closed(graph: TracedGraph, cuts: list[Cut], inputs: list[np.ndarray]):
-    """The baked model from its inputs: its outputs, and the signs at the cuts."""
+def _run_closed(
+    graph: TracedGraph, cuts: list[Cut], inputs: list[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The baked model from its inputs: its outputs and the signs at the cuts, by reference."""
     whole = graph.copy()
     whole.outputs += [f"{cut.sign.name}:0" for cut in cuts]
-    values = run(whole, inputs)
-    return values[: len(graph.outputs)], values[len(graph.outputs) :]
+    return dict(zip(whole.outputs, run(whole, inputs), strict=True))
 
 
-class _Comparison:
-    """The baked model against the file's own intermediate values."""
-
-    def __init__(
-        self,
-        graph: TracedGraph,
-        cuts: list[Cut],
-        closed: tuple[list[np.ndarray], list[np.ndarray]],
-        inputs: list[np.ndarray],
-        outputs: list[np.ndarray],
-        packed: dict[int, np.ndarray],
-    ):
-        self.problems: list[str] = []
-        self.signs = self.explained_signs = self.wrong_signs = self.wrong_outputs = 0
-        self.largest_excess = 0.0
-        _, own_signs = closed
-        in_file = self._choose(cuts, packed, own_signs)
-        cuts = [cut for cut, values in zip(cuts, in_file, strict=True) if values is not None]
-        signs_of_file = [values for values in in_file if values is not None]
-        opened, names = segments.cut_open(graph, cuts)
-        bounds = ErrorBounds(opened, names)
-        everything = [*inputs, *signs_of_file]
-        values = run(opened, everything)
-        limits = bounds.of(everything)
-        self.unproven = sorted(bounds.unbounded)
-        producers = [graph.producer(reference) for reference in graph.outputs]
-        nodes = producers + [cut.sign for cut in cuts]
-        for node, in_file, value, limit in zip(
-            nodes, [*outputs, *signs_of_file], values, limits, strict=True
-        ):
-            if np.isinf(limit).all():
-                limit = np.full(limit.shape, _UNPROVEN * np.abs(value).max(initial=0.0))
-            compare = self._compare_signs if node.op == SIGN else self._compare_outputs
-            compare(node, in_file, value, limit)
-
-    def _choose(self, cuts, packed, own_signs) -> list[np.ndarray | None]:
-        """The file's values of each cut; of several that could be it, the most alike."""
-        chosen: list[np.ndarray | None] = []
-        for cut, own in zip(cuts, own_signs, strict=True):
-            options = [segments.unpack(cut, packed[tensor]) for tensor in cut.candidates]
-            fitting = [option for option in options if option is not None]
-            if not fitting:
-                self.problems.append(f"{cut.sign.name} has another shape in the file.")
-            chosen.append(
-                max(fitting, key=lambda option: int((option == own).sum())) if fitting else None
-            )
-        return chosen
-
-    def _compare_signs(self, sign, of_file, below, limit) -> None:
-        expected = np.where(below > 0 if sign.strict else below >= 0, 1, -1)
-        differs = expected != of_file
-        explained = differs & (np.abs(below) <= limit)
-        self.signs += differs.size
-        self.explained_signs += int(explained.sum())
-        self.wrong_signs += int((differs & ~explained).sum())
-
-    def _compare_outputs(self, _, of_file, of_graph, limit) -> None:
-        difference = np.abs(of_file.astype(np.float64) - of_graph)
-        difference[np.isnan(of_file) & np.isnan(of_graph)] = 0
-        # Where nothing is rounded, the bound is 0, and so is the difference.
-        excess = np.divide(
-            difference, limit, out=np.where(difference > 0, np.inf, 0), where=limit > 0
+def _signs(
+    cuts: list[Cut], packed: dict[int, np.ndarray], of_baked: dict[str, np.ndarray]
+) -> list[np.ndarray]:
+    """The file's values of each cut; of several that could be it, the most alike."""
+    return [
+        max(
+            segments.fitting(cut, packed),
+            key=lambda values: int((values == of_baked[f"{cut.sign.name}:0"]).sum()),
         )
-        # Written like this, a number that is not one is wrong.
-        self.wrong_outputs += int((~(excess <= 1)).sum())
-        self.largest_excess = max(
-            self.largest_excess, float(np.nan_to_num(excess, nan=np.inf).max(initial=0.0))
-        )
+        for cut in cuts
+    ]
 
 
 def _surplus(file: Graph, graph: TracedGraph, stored: list[StoredKernel]) -> list[str]:
@@ -299,8 +266,8 @@ def _order(what: str, of_model: tuple[str, ...], of_file: list[str]) -> list[int
 def _equal_samples(a: list[np.ndarray], b: list[np.ndarray]) -> float:
     equal = np.ones(len(a[0]), bool)
     for x, y in zip(a, b, strict=True):
-        difference = np.abs(x - y).reshape(len(x), -1).max(1)
-        equal &= difference <= _EQUAL * np.abs(x).max()
+        difference = distance(x, y).reshape(len(x), -1).max(1)
+        equal &= difference <= _EQUAL * np.abs(x[np.isfinite(x)]).max(initial=0.0)
     return float(equal.mean())
 
 
@@ -314,5 +281,5 @@ def _end_to_end(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[float, float]
             )
         rows = x.reshape(len(x), -1), y.reshape(len(y), -1)
         same &= rows[0].argmax(1) == rows[1].argmax(1)
-        largest = max(largest, float(np.nan_to_num(np.abs(x - y), nan=np.inf).max()))
+        largest = max(largest, float(distance(x, y).max(initial=0.0)))
     return float(same.mean()), largest
