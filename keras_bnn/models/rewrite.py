@@ -1,6 +1,7 @@
 """The same network with other layers in the place of its own."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 
 from keras_bnn._keras import keras
@@ -10,6 +11,43 @@ from keras_bnn.errors import InputError
 def is_of_keras(layer) -> bool:
     """Whether the class of `layer` is one of Keras' own."""
     return type(layer).__module__.startswith("tf_keras.")
+
+
+def refuse_shared(model, purpose: str) -> None:
+    """Raises where models or wrappers share a layer, since each would get one of its own.
+
+    Raises:
+        InputError: If a layer is part of several of those in `model`, this included.
+    """
+    kinds = (keras.Model, keras.layers.Wrapper)
+    holders = defaultdict(list)
+    for holder in {id(part): part for part in (model, *model.submodules)}.values():
+        if isinstance(holder, kinds):
+            for layer in holder._flatten_layers(recursive=False, include_self=False):
+                if layer.weights or not layer.built:
+                    holders[layer].append(holder.name)
+    for layer, names in holders.items():
+        if len(names) > 1:
+            raise InputError(
+                f"{layer.name}: {purpose} cannot keep a layer shared that is part of "
+                f"{' and of '.join(names)}. Make a model of it that both call, or build what "
+                f"{purpose} would make by hand."
+            )
+
+
+def check_rewritable(model, purpose: str) -> None:
+    """Raises where the layers of `model` are not all that it computes.
+
+    Raises:
+        InputError: If the model is subclassed.
+    """
+    # The class of functional models has no public name.
+    is_known = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+    if not (is_known and is_of_keras(model)):
+        raise InputError(
+            f"{model.name}: {purpose} takes Sequential and functional models, got the class "
+            f"{type(model).__name__}, whose call it cannot rewrite. Build it by hand."
+        )
 
 
 def rewritten(model, name: str, parts_of: Callable, purpose: str):
@@ -28,13 +66,7 @@ def rewritten(model, name: str, parts_of: Callable, purpose: str):
     Raises:
         InputError: If the model is subclassed.
     """
-    # The class of functional models has no public name.
-    is_known = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
-    if not (is_known and is_of_keras(model)):
-        raise InputError(
-            f"{model.name}: {purpose} takes Sequential and functional models, got the class "
-            f"{type(model).__name__}, whose call it cannot rewrite. Build it by hand."
-        )
+    check_rewritable(model, purpose)
     # First, since Keras cannot serialize every layer that is refused here.
     parts = [parts_of(layer) for layer in model.layers]
     _rename_new(parts, [layer.name for layer in model.layers])
@@ -47,7 +79,7 @@ def rewritten(model, name: str, parts_of: Callable, purpose: str):
     )
     theirs = by_path(model)
     for path, layer in by_path(result).items():
-        for our, their in zip(_batch_norms(layer), _batch_norms(theirs.get(path)), strict=False):
+        for our, their in zip(batch_norms(layer), batch_norms(theirs.get(path)), strict=False):
             # Keras leaves these out of the configuration.
             our.synchronized, our.fused = their.synchronized, their.fused
     return result
@@ -63,7 +95,8 @@ def by_path(model, folder: str = "") -> dict:
     return found
 
 
-def _batch_norms(layer) -> list:
+def batch_norms(layer) -> list:
+    """The batch normalizations in `layer`, or that it is."""
     layers = layer._flatten_layers() if layer else []
     return [part for part in layers if isinstance(part, keras.layers.BatchNormalization)]
 

@@ -1,6 +1,8 @@
 """Training: optimizers and recipes for binary networks, and runs that resume exactly."""
 
 from keras_bnn.training import presets
+from keras_bnn.training.binarize import binarize
+from keras_bnn.training.binarize_report import Binarized, Change
 from keras_bnn.training.bop import Bop
 from keras_bnn.training.clip import set_clip
 from keras_bnn.training.distillation import Distillation
@@ -13,12 +15,15 @@ from keras_bnn.training.synchronize import synchronize_batch_norm
 from keras_bnn.training.train import Trained, train
 
 __all__ = [
+    "Binarized",
     "Bop",
+    "Change",
     "Distillation",
     "OptimizerGroup",
     "Recipe",
     "Trained",
     "WarmUp",
+    "binarize",
     "cosine",
     "presets",
     "real_to_binary",
