@@ -170,7 +170,7 @@ def _check_names(wiring: Wiring, keep_real: Sequence[str]) -> None:
     if isinstance(keep_real, str):
         raise InputError(f"keep_real is {keep_real!r}, expected a list: [{keep_real!r}].")
     known = [wiring.paths[layer] for layer in with_kernels(wiring)]
-    models = {path[: at] for path in known for at, sign in enumerate(path) if sign == "/"}
+    models = {path[:at] for path in known for at, sign in enumerate(path) if sign == "/"}
     if unknown := sorted(set(keep_real) - {*known, *models}):
         raise InputError(f"keep_real names {unknown}, but the layers with kernels are {known}.")
 

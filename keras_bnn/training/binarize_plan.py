@@ -114,8 +114,14 @@ class Plan:
                 if not (layer in self.binary and _is_normed(self.wiring, layer)):
                     self.norm_behind.add(layer)
                 continue
-            if isinstance(layer, _ACTIVATIONS) and self._may_change(layer) and not _is_softmax(layer):
-                self.removed[layer] = f"the sign of {self.wiring.paths[binary]} takes its place"
+            if (
+                isinstance(layer, _ACTIVATIONS)
+                and self._may_change(layer)
+                and not _is_softmax(layer)
+            ):
+                self.removed.setdefault(
+                    layer, f"the sign of {self.wiring.paths[binary]} takes its place"
+                )
             elif isinstance(layer, _layers.Dropout) and self._may_change(layer) and not is_summed:
                 self.removed.setdefault(
                     layer,
@@ -136,9 +142,7 @@ class Plan:
             return False
         kinds = (*_POOLS, *_MOVES, *_MERGES, _layers.Dropout, _layers.InputLayer)
         return (
-            isinstance(layer, kinds)
-            or is_sum(self.wiring, layer)
-            or is_product(self.wiring, layer)
+            isinstance(layer, kinds) or is_sum(self.wiring, layer) or is_product(self.wiring, layer)
         )
 
 

@@ -38,7 +38,8 @@ class Binarized:
 
     def __str__(self) -> str:
         binary, real = (
-            sum(change.change == kind for change in self.changes) for kind in ("binary", "kept real")
+            sum(change.change == kind for change in self.changes)
+            for kind in ("binary", "kept real")
         )
         title = f"{self.model.name}: {binary} of {binary + real} layers with kernels are binary"
         rows = [(f"  {change.layer}", change.change, change.reason) for change in self.changes]
