@@ -50,7 +50,7 @@ def test_the_code_is_short():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_and_export", "residual_network"])
+@pytest.mark.parametrize("name", ["train_and_export", "residual_network", "binarize_your_model"])
 def test_examples_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = _README.parent / "examples" / f"{name}.py"

@@ -68,6 +68,8 @@ class Replacement:
                 yield self.path, self.layer.get_weights()
             return
         kernel, *bias = self.layer.get_weights()
+        # As small as they are. Scaled up, they flip less often, and the network learns worse: with
+        # a standard deviation of 0.3, 95 % instead of 98 % on digits.
         yield self.path, [np.clip(kernel, -1, 1)]
         if self.behind is not None and bias:
             zeros, ones = np.zeros_like(bias[0]), np.ones_like(bias[0])
