@@ -20,7 +20,7 @@ def vgg():
             layers.Conv2D(16, 3, activation="relu", input_shape=(12, 12, 1), name="conv_1"),
             layers.Conv2D(32, 3, padding="same", name="conv_2"),
             layers.ReLU(name="relu_2"),
-            layers.MaxPool2D(),
+            layers.MaxPool2D(name="pool"),
             layers.Dropout(0.2, name="dropout_2"),
             layers.Conv2D(32, 3, activation="relu", kernel_regularizer="l2", name="conv_3"),
             layers.Flatten(),
@@ -186,7 +186,7 @@ def test_a_chain_without_batch_norms():
         ("BatchNormalization", "conv_1_norm"),
         ("BinaryConv2D", "conv_2"),
         ("BatchNormalization", "conv_2_norm"),
-        ("MaxPooling2D", "max_pooling2d"),
+        ("MaxPooling2D", "pool"),
         ("BinaryConv2D", "conv_3"),
         ("BatchNormalization", "conv_3_norm"),
         ("Flatten", "flatten"),
@@ -294,7 +294,7 @@ def test_without_examples_the_report_says_that_statistics_do_not_fit():
 def test_keep_real_keeps_layers_and_models():
     assert of_kind(binarize(nested(), keep_real=["base"]), "binary") == ["conv_3"]
     kept = binarize(vgg(), keep_real=["conv_3"])
-    assert reason(kept, "conv_3") == "in keep_real"
+    assert reason(kept, "conv_3").startswith("in keep_real")
     assert of_kind(kept, "binary") == ["conv_2", "dense_1"]
     # Nothing binary follows conv_2 now, so its ReLU stays.
     assert of_kind(kept, "removed") == []
@@ -345,10 +345,10 @@ def test_open_sizes_are_padded_with_zeros_which_alone_has_a_1_bit_form(tmp_path)
     assert fate.fate == "1-bit"
 
 
-@pytest.mark.parametrize("name", ["binarynet", "birealnet18", "resnete18"])
+@pytest.mark.parametrize("name", ["binarynet", "birealnet18", "resnet_e18"])
 def test_the_float_twin_of_a_binary_network_becomes_that_network_again(name):
     """Published binary networks are what `binarize` aims at."""
-    network = kb.models.build(name, (32, 32, 3), 10)
+    network = kb.models.build(name, (64, 64, 3), 10)
     binary = binarize(kb.models.float_twin(network)).model
     binary_layers = [
         [layer.name for layer in all_layers(each) if isinstance(layer, kb.layers.BinaryConv2D)]
