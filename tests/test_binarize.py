@@ -372,6 +372,31 @@ def shared_relu():
     return tf.keras.Model(image, layers.Dense(4)(layers.Flatten()(x)))
 
 
+def two_readers():
+    image = tf.keras.Input((8, 8, 1))
+    shared = layers.Conv2D(16, 3, name="shared")
+    both = [shared(layers.Conv2D(16, 3)(image)) for _ in range(2)]
+    return tf.keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Concatenate()(both))))
+
+
+def two_holders():
+    shared = layers.Conv2D(16, 3, padding="same")
+    parts = [tf.keras.Sequential([shared], name=name) for name in ("first", "second")]
+    return tf.keras.Sequential([tf.keras.Input((8, 8, 16)), *parts])
+
+
+class Nameless(layers.Layer):
+    """Its configuration does not hold its name."""
+
+    def get_config(self):
+        return {}
+
+
+def nameless():
+    parts = [layers.Dense(4, input_shape=(3,)), Nameless(name="mine"), layers.Dense(4)]
+    return tf.keras.Sequential([*parts, layers.Dense(2)])
+
+
 def with_lambda():
     return tf.keras.Sequential(
         [layers.Dense(4, input_shape=(3,)), layers.Lambda(tf.nn.relu, name="code"), layers.Dense(2)]
@@ -389,12 +414,16 @@ def with_lambda():
         (lambda: networks.chain(layers.Dense(3), layers.Dense(4)), {}, "last layer"),
         (vgg, {"keep_real": ["conv_9"]}, r"names \['conv_9'\], but the layers with kernels are"),
         (vgg, {"keep_real": ["relu_2"]}, r"names \['relu_2'\]"),
-        (vgg, {"keep_real": "conv_2"}, r"expected a list: \['conv_2'\]"),
+        (vgg, {"keep_real": "conv_2"}, "keep_real is 'conv_2', expected a list of names"),
+        (vgg, {"keep_real": None}, "keep_real is None, expected a list of names"),
         (vgg, {"keep_real": ["conv_2", "conv_3", "dense_1"]}, "in keep_real"),
         (vgg, {"examples": np.zeros((4, 8, 8, 1))}, "12"),
         (vgg, {"examples": np.zeros((0, 12, 12, 1))}, "no samples"),
         (shared_convolution, {}, "shared is called on what it gave itself"),
         (shared_relu, {}, "relu is called on what it gave itself"),
+        (two_readers, {}, "shared is called in 2 places"),
+        (two_holders, {}, "part of first and of second"),
+        (nameless, {}, "cannot copy the class Nameless"),
         (with_lambda, {}, "code: binarize cannot see what a Lambda computes"),
     ],
 )

@@ -1,7 +1,6 @@
 """Which layer of a model reads which, through the models inside of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +44,8 @@ class Wiring:
 
     def _add(self, model, folder: str, fed: dict) -> list:
         """Adds what is in `model`, given what feeds its input layers; returns what ends it."""
-        nodes = [node for depth in _falling(model._nodes_by_depth) for node in depth]
+        by_depth: Any = model._nodes_by_depth
+        nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
         ends: dict[Any, list] = {}
 
         def origin(tensor):
@@ -73,10 +73,6 @@ class Wiring:
             if source not in self.sources[layer]:
                 self.sources[layer].append(source)
                 self.readers[source].append(layer)
-
-
-def _falling(by_depth: dict) -> Iterable[list]:
-    return (by_depth[depth] for depth in sorted(by_depth, reverse=True))
 
 
 def _reached(neighbours: dict, start) -> set:

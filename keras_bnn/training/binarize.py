@@ -1,6 +1,6 @@
 """From a float network to a binary one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from keras_bnn._keras import keras, larq
 from keras_bnn.errors import InputError
@@ -22,7 +22,7 @@ from keras_bnn.training.binarize_report import Binarized
 _PURPOSE = "binarize"
 
 
-def binarize(model, *, keep_real: Sequence[str] = (), examples=None) -> Binarized:
+def binarize(model, *, keep_real: Collection[str] = (), examples=None) -> Binarized:
     """Makes a binary network of an ordinary float one, ready to be trained further.
 
     | in `model`                                        | in the binary network                    |
@@ -170,12 +170,12 @@ def _check_order(wiring: Wiring) -> None:
             )
 
 
-def _check_names(wiring: Wiring, keep_real: Sequence[str]) -> None:
-    if isinstance(keep_real, str):
-        raise InputError(f"keep_real is {keep_real!r}, expected a list: [{keep_real!r}].")
+def _check_names(wiring: Wiring, keep_real: Collection[str]) -> None:
+    if isinstance(keep_real, str) or not isinstance(keep_real, Collection):
+        raise InputError(f"keep_real is {keep_real!r}, expected a list of names: ['conv_2'].")
     known = [wiring.paths[layer] for layer in with_kernels(wiring)]
     models = {path[:at] for path in known for at, sign in enumerate(path) if sign == "/"}
-    if unknown := sorted(set(keep_real) - {*known, *models}):
+    if unknown := [name for name in keep_real if name not in {*known, *models}]:
         raise InputError(f"keep_real names {unknown}, but the layers with kernels are {known}.")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_bnn._keras import keras
+from keras_bnn.errors import InputError
 from keras_bnn.training.binarize_plan import BINARY, Plan, is_linear
 from keras_bnn.training.binarize_report import Change
 
@@ -98,16 +99,29 @@ def replacement(layer, plan: Plan) -> Replacement:
         return _binary(layer, path, plan, behind)
     if layer in plan.real:
         return _kept_real(layer, path, plan, behind)
-    return Replacement(layer, path, type(layer).from_config(layer.get_config()))
+    return Replacement(layer, path, _copied(layer))
+
+
+def _copied(layer, **changed):
+    """A fresh layer with the same arguments, but for those that are `changed`."""
+    try:
+        copy = type(layer).from_config({**layer.get_config(), **changed})
+    except (NotImplementedError, TypeError, ValueError):  # What classes of users raise.
+        copy = None
+    if copy is None or copy.name != layer.name:
+        raise InputError(
+            f"{layer.name}: binarize cannot copy the class {type(layer).__name__}, whose "
+            "get_config has to hold what its __init__ takes and what super().get_config() holds."
+        )
+    return copy
 
 
 def _kept_real(layer, path: str, plan: Plan, behind) -> Replacement:
-    config = layer.get_config()
-    reasons = [plan.real[layer]]
+    reasons, changed = [plan.real[layer]], {}
     if layer in plan.linear:
-        config["activation"] = "linear"
+        changed = {"activation": "linear"}
         reasons.append(f"its {_name_of(layer.activation)} is gone, since a sign follows")
-    itself = type(layer).from_config(config)
+    itself = _copied(layer, **changed)
     return Replacement(
         layer, path, itself, behind=behind, change="kept real", reason="; ".join(reasons)
     )

@@ -1,7 +1,7 @@
 """What of a float model becomes binary, and what has to change around it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ class Plan:
     norm_before: dict = field(default_factory=dict)
 
     @classmethod
-    def of(cls, wiring: Wiring, keep_real: Sequence[str]) -> "Plan":
+    def of(cls, wiring: Wiring, keep_real: Collection[str]) -> "Plan":
         plan = cls(wiring)
         gates = _gates(wiring)
         reasons = _reasons(wiring, keep_real, gates)
@@ -201,7 +201,7 @@ def _is_normed(wiring: Wiring, layer) -> bool:
     return False
 
 
-def _reasons(wiring: Wiring, keep_real: Sequence[str], gates: set):
+def _reasons(wiring: Wiring, keep_real: Collection[str], gates: set):
     """A function from a layer with a kernel to the reason why it stays real, or `None`."""
     kernels = set(with_kernels(wiring))
     projections = _projections(wiring)
