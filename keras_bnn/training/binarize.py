@@ -25,24 +25,29 @@ _PURPOSE = "binarize"
 def binarize(model, *, keep_real: Collection[str] = (), examples=None) -> Binarized:
     """Makes a binary network of an ordinary float one, ready to be trained further.
 
-    | in `model`                                        | in the binary network                    |
-    |---------------------------------------------------|------------------------------------------|
-    | the first and the last layers with a kernel       | the same: nothing, or all of the others, |
-    |                                                   | reads or feeds them                      |
-    | other `Conv2D`, `Conv1D`, `Dense`                 | `BinaryConv2D`, `BinaryConv1D`,          |
-    |                                                   | `BinaryDense`                            |
-    | a 1×1 convolution alone in a shortcut; the gate   | the same                                 |
-    | of a product (squeeze-and-excitation)             |                                          |
-    | any other layer with a kernel: depthwise,         | the same                                 |
-    | separable and transposed convolutions, recurrent  |                                          |
-    | and attention layers, wrappers, classes of yours  |                                          |
-    | an activation between a kernel or batch norm      | gone: behind a ReLU a sign is always +1, |
-    | and a sign                                        | and it takes the place of any other      |
-    | dropout directly in front of a sign               | gone: it would set values to +1          |
-    | a binary layer without a norm behind it           | a new batch norm, its beta the bias      |
-    | a bias in front of a batch norm                   | gone: the norm subtracts it              |
-    | a sign of what no norm has centred                | a new batch norm in between              |
-    | sums, pools, all other layers                     | the same                                 |
+    | in `model`                                       | in the binary network                    |
+    |--------------------------------------------------|------------------------------------------|
+    | layers with a kernel before or behind which none | the same, real: the first and the last   |
+    | has one                                          |                                          |
+    | a 1×1 convolution alone in a shortcut; the gate  | the same, real                           |
+    | of a product, as in squeeze-and-excitation       |                                          |
+    | depthwise, separable and transposed convolutions | the same, real                           |
+    | and all others with a kernel, recurrent ones,    |                                          |
+    | attention, wrappers, classes of your own         |                                          |
+    | other `Conv2D`, `Conv1D`, `Dense`                | the layer of `keras_bnn.layers`          |
+    | a norm behind a binary layer, a pool between     | the same; a bias in front of it is gone, |
+    |                                                  | since it subtracts that                  |
+    | none                                             | a new batch norm; its beta is the bias   |
+    | an activation in front of a sign                 | gone: behind a ReLU the sign would be +1 |
+    |                                                  | always, and it replaces any other        |
+    | a dropout in front of a sign                     | gone: it would set values to +1          |
+    | an activation of a binary layer with a new batch | a layer behind that, if no sign follows  |
+    | norm                                             |                                          |
+    | what no norm has centred, in front of a sign     | a new batch norm in between              |
+    | all other layers, sums and pools among them      | the same                                 |
+
+    "In front of a sign" is all from there back to a norm or a layer with a kernel, through pools
+    and sums.
 
     What `padding="same"` adds is +1, or 0 where the size of the map is open, since +1 has no 1-bit
     form there. Regularizers and constraints of binary layers are left out.
@@ -55,10 +60,10 @@ def binarize(model, *, keep_real: Collection[str] = (), examples=None) -> Binari
     Args:
         model: A built Sequential or functional model of float layers, trained or not; models inside
             of it are binarized too. It is left as it is.
-        keep_real: Names of more layers to keep real, or of models inside: as the report has them.
-        examples: Inputs, as `model.predict` takes them, a few hundred or more: batch norms are set
-            to their means and variances. Without them they are learnt in training, of which they
-            take a few hundred steps.
+        keep_real: More layers to keep real, by the names that the report has; or models inside.
+        examples: Inputs, as `model.predict` takes them, a few hundred or more: batch norms behind
+            binary layers, and new ones, get the means and variances that they have there. Without
+            them these are only learnt in training, over a few hundred steps.
 
     Returns:
         The new model, not compiled, with the weights of `model`; and, with `print`, what became of
@@ -67,20 +72,25 @@ def binarize(model, *, keep_real: Collection[str] = (), examples=None) -> Binari
 
     Raises:
         InputError: If the model is subclassed, not built or binary already; if no layer of it can
-            be binary; if `keep_real` has an unknown name, or a layer that would change is called in
-            several places, or is part of several models, or holds code that cannot be seen
-            (`Lambda`); or if the examples do not fit.
+            be binary; if a layer that would change is called in several places, is part of several
+            models, is a `Lambda`, or is of a class that cannot be copied; if `keep_real` has an
+            unknown name, or the examples do not fit.
 
     >>> model = keras.Sequential([
-    ...     keras.layers.Conv2D(32, 3, activation="relu", input_shape=(8, 8, 1), name="first"),
-    ...     keras.layers.Conv2D(64, 3, activation="relu", name="second"),
-    ...     keras.layers.Flatten(),
-    ...     keras.layers.Dense(10, name="last"),
+    ...     keras.layers.Dense(8, activation="relu", input_shape=(4,), name="first"),
+    ...     keras.layers.Dense(8, activation="relu", name="second"),
+    ...     keras.layers.Dense(2, name="last"),
     ... ], name="small")
-    >>> binarized = binarize(model)
+    >>> binarized = binarize(model, examples=np.zeros((100, 4)))
     >>> print(binarized)
     small_binary: 1 of 3 layers with kernels are binary
-      ...
+      first              kept real  first layer; its relu is gone, since a sign follows
+      first_norm         inserted   batch norm behind first
+      second             binary     BinaryDense; its bias is the norm's beta
+      second_norm        inserted   batch norm behind second
+      second_activation  moved      relu of second, behind its batch norm
+      last               kept real  last layer
+      note: means and variances of 2 batch norms are those of 100 examples
     >>> keras_bnn.export.to_tflite(binarized.model, "small.tflite").layers[0].fate
     '1-bit'
     """
