@@ -311,23 +311,3 @@ def test_gates_meet_their_own_sample_at_any_batch(tmp_path):
         file = kb.runtime.Interpreter(tmp_path / "m.tflite").predict(inputs)
         np.testing.assert_allclose(file, model(inputs), atol=1e-4)
     assert kb.export.verify(model, tmp_path / "m.tflite", _with_zeros((6, 6, 6, 32))).ok
-
-
-@pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
-@pytest.mark.parametrize(
-    ("zeros", "size", "strides"), [(3, 7, 2), (1, 3, 2), (((0, 0), (2, 2)), (1, 5), (1, 2))]
-)
-def test_as_many_zeros_before_as_behind_a_strided_real_convolution(
-    kind, zeros, size, strides, tmp_path
-):
-    """The converter alone writes SAME padding, which has fewer before: all is off by one pixel."""
-    filters = (8,) if kind == "Conv2D" else ()
-    model = tf.keras.Sequential(
-        [
-            tf.keras.layers.ZeroPadding2D(zeros, input_shape=(12, 12, 3)),
-            getattr(tf.keras.layers, kind)(*filters, size, strides=strides),
-            tf.keras.layers.ReLU(),
-        ]
-    )
-    kb.export.to_tflite(model, tmp_path / "m.tflite")
-    assert kb.export.verify(model, tmp_path / "m.tflite").ok
