@@ -141,7 +141,7 @@ def test_no_two_rules_undo_each_other(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
 @pytest.mark.parametrize(
-    ("zeros", "size", "strides"), [(3, 7, 2), (1, 3, 2), (((0, 0), (2, 2)), (1, 5), (1, 2))]
+    ("zeros", "size", "strides"), [(3, 7, 2), (1, 3, 2), (((0, 0), (3, 3)), (1, 7), 2)]
 )
 def test_as_many_zeros_before_as_behind_a_strided_real_convolution(
     kind, zeros, size, strides, tmp_path
@@ -150,7 +150,7 @@ def test_as_many_zeros_before_as_behind_a_strided_real_convolution(
     filters = (8,) if kind == "Conv2D" else ()
     model = tf.keras.Sequential(
         [
-            layers.ZeroPadding2D(zeros, input_shape=(12, 12, 3)),
+            layers.ZeroPadding2D(zeros, input_shape=(16, 16, 3)),
             getattr(layers, kind)(*filters, size, strides=strides),
             layers.ReLU(),
         ]
