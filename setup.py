@@ -78,6 +78,7 @@ setup(
     # `export/` is the device side: it travels in the source distribution, and its library alone
     # in the wheel.
     packages=find_packages(include=["keras_bnn", "keras_bnn.*"]),
+    package_data={"keras_bnn.compare": ["*.jinja"]},
     ext_modules=[Extension("keras_bnn.runtime.libkeras_bnn", sources=[])],
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

@@ -24,6 +24,7 @@ from published_networks import PUBLISHED  # noqa: E402
 # Inputs and classes of the networks that are not for ImageNet.
 SMALL = {"binarynet": ((28, 28, 1), 10), "keyword_net": ((49, 40, 1), 12)}
 SMALL["sensor_net"] = ((128, 9), 6)
+SMALL["quicknet_tiny"] = ((28, 28, 1), 10)
 HEAD = (
     "network",
     "input",
@@ -42,7 +43,8 @@ TEXT = """# The networks of `keras_bnn.models`
 
 Made by `python benchmarks/zoo_table.py`; the test suite checks the counts against the published
 ones. Parameters are all weights, with moving statistics; Larq Zoo's counts of QuickNet and
-MeliusNet22 leave out those that an exporter folds away, which is the whole difference. A network's
+MeliusNet22 leave out those that an exporter folds away, which is the whole difference. Published
+sizes are a bit for a binary weight and 32 for another; Larq Zoo writes MB for MiB. A network's
 two times are of one run, in turns, on one core: {where}.
 
 {table}

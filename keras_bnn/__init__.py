@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_bnn import (
         bits,
+        compare,
         constraints,
         data,
         export,
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "bits",
+    "compare",
     "constraints",
     "data",
     "export",
@@ -53,6 +55,7 @@ _FUNCTIONS = {
 
 __all__ = [
     "bits",
+    "compare",
     "constraints",
     "data",
     "export",

@@ -16,6 +16,7 @@ from keras_bnn.deploy.connection import connected
 from keras_bnn.deploy.target import Ssh
 from keras_bnn.errors import InputError
 
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "deploy_to_a_pi.py"
 WILL_DO = {
     "bits": 64,
     "libc": ["glibc", "2.36"],
@@ -154,6 +155,32 @@ def test_what_fails_there_is_one_line(run, ssh, model, stdout, stderr, expected)
     before = "keras-bnn looks\naarch64\nPython 3.11.2\n"
     ssh.answer(before + stdout, stderr, status=3)
     assert expected in run("deploy", model, "--on", "ssh://pi@b").error
+
+
+@pytest.mark.slow
+def test_the_example_deploys_to_a_pi(ssh, wheel, monkeypatch, capsys, tmp_path):
+    """`examples/deploy_to_a_pi.py`, but for the board."""
+    monkeypatch.chdir(tmp_path)
+    files = [hand_made([(0, (1, 4), None)] * 2, [("ABS", [0], [1], None)])] * 2
+    for number, content in enumerate(files):
+        Path(f"model-{number}.tflite").write_bytes(content)
+    measured = keras_bnn.runtime.benchmark([*Path().glob("*.tflite")], seconds=0.01).to_dict()
+    placed = ["/home/pi/.keras-bnn/models/digits.tflite"]
+    later = {"measure": measured, "place": placed}
+    ssh.answer(looks(), later={do: json.dumps({"answer": each}) for do, each in later.items()})
+    monkeypatch.setattr("sys.argv", [str(EXAMPLE), "ssh://pi@b", "--wheel", str(wheel)])
+    exec(compile(EXAMPLE.read_text(), str(EXAMPLE), "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    assert "wrong outputs          0" in printed
+    assert "\ndigits.tflite  LiteRT" in printed
+    assert "\nfloat.tflite   LiteRT" in printed
+    assert f"keras-bnn predict {placed[0]} in.npy" in printed
+
+
+def test_the_example_says_in_one_line_what_is_wrong(monkeypatch):
+    monkeypatch.setattr("sys.argv", [str(EXAMPLE), "pi@b"])
+    with pytest.raises(SystemExit, match="expected ssh://"):
+        exec(compile(EXAMPLE.read_text(), str(EXAMPLE), "exec"), {"__name__": "__main__"})
 
 
 def test_ssh_sees_nothing_that_a_user_chose_but_the_target(run, ssh, tmp_path, model, wheel):

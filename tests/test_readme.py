@@ -50,12 +50,28 @@ def test_the_code_is_short():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_and_export", "residual_network", "binarize_your_model"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train_and_export",
+        "residual_network",
+        "two_step_with_distillation",
+        "binarize_your_model",
+    ],
+)
 def test_examples_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = _README.parent / "examples" / f"{name}.py"
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__"})
     assert "1-bit" in capsys.readouterr().out
+
+
+def test_examples_are_short():
+    """One idea each: under 80 lines, and train and export in 25."""
+    folder = _README.parent / "examples"
+    lengths = {path.stem: len(path.read_text().splitlines()) for path in folder.glob("*.py")}
+    assert max(lengths.values()) < 80
+    assert lengths["train_and_export"] <= 25
 
 
 def test_the_table_of_kernels_is_up_to_date():

@@ -142,6 +142,15 @@ def test_the_readme_shows_what_is_printed(installed, folder, tmp_path):
     assert printed == shown
 
 
+def test_the_example(installed, tmp_path):
+    board, _ = installed
+    script = (Path(__file__).parents[1] / "examples" / "deploy_to_a_pi.py").read_text()
+    done = ran(start_there(board, BOARD, script=script, folder=tmp_path))
+    assert done.status == 0
+    assert "digits.tflite  LiteRT + keras-bnn" in done.out
+    assert (ours(board) / "models" / "digits.tflite").exists()
+
+
 def test_the_second_run_sends_what_changed(installed, folder, model, wheel, tmp_path):
     board, first = installed
     assert "\nsending 1 files, " in first.err

@@ -6,7 +6,7 @@ import pytest
 import keras_bnn as kb
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
-from keras_bnn.layers import BinaryConv2D, BinaryDense
+from keras_bnn.layers import BinaryConv2D, BinaryDense, RPReLU, RSign
 from keras_bnn.training import (
     Distillation,
     WarmUp,
@@ -131,6 +131,10 @@ def test_weight_decay_is_a_loss_with_the_gradient_of_adams():
     with tf.GradientTape() as tape:
         loss = tf.add_n(real.losses)
     assert tape.gradient(loss, real.layers[0].kernel).numpy().ravel().tolist() == [0.5, 0.5]
+
+
+def test_only_the_first_of_two_steps_decays():
+    assert [len(step.losses) for step in two_step(residual(), weight_decay=0.5)] == [5, 0]
 
 
 def test_each_step_starts_where_the_one_before_ended(data):
@@ -292,7 +296,62 @@ def test_the_rates_of_the_presets_are_the_published_ones():
     ):
         rate = stage.optimizer._learning_rate
         shares = [float(rate(i * steps + 1)) / peak for i in (5, 39, 41, 61, 71)]
-        assert shares == pytest.approx([1, 1, 0.1, 0.01, 0.001])
+        assert shares == pytest.approx([1, 1, 0.3, 0.09, 0.027])
+
+
+def thresholds():
+    """A network with all kinds of weights that ReActNet has."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, use_bias=False, name="stem")(image)
+    x = BinaryConv2D(4, 3, input_quantizer=None, name="binary")(RSign(name="rsign")(x))
+    x = RPReLU(name="rprelu")(keras.layers.BatchNormalization(name="norm")(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(10, name="logits")(x))
+    for layer in ("rsign", "rprelu"):
+        model.get_layer(layer).set_weights(np.ones((len(model.get_layer(layer).weights), 4)))
+    return model
+
+
+def decays(student):
+    """By weight, its share in the gradient of the student's own losses."""
+    with tf.GradientTape() as tape:
+        loss = tf.add_n(student.losses or [tf.constant(0.0)])
+    gradients = tape.gradient(loss, student.trainable_weights)
+    pairs = zip(student.trainable_weights, gradients, strict=True)
+    shares = {weight.name: (weight, gradient) for weight, gradient in pairs if gradient is not None}
+    return {name: float(np.mean(gradient / weight)) for name, (weight, gradient) in shares.items()}
+
+
+def test_reactnet_decays_what_its_authors_code_decays():
+    first, second = presets.reactnet(thresholds(), thresholds(), steps_per_epoch=1)
+    decayed = ("stem/kernel", "binary/kernel", "rsign/threshold", "rprelu/shift", "rprelu/offset")
+    expected = {f"{name}:0": pytest.approx(1e-5) for name in decayed}
+    assert decays(first.student) == expected
+    assert decays(second.student) == {}
+
+
+def test_what_counts_in_each_stage_of_real_to_binary(data):
+    model, teacher, names = thresholds(), thresholds(), ["norm"]
+    stages = presets.real_to_binary(model, teacher, steps_per_epoch=1, attention=names)
+    for stage, logits, maps, decay in zip(
+        stages, (3, 3, 0.8), (1, 1, 0), (2e-5, 2e-5, None), strict=True
+    ):
+        options = {"weight": logits, "attention": names, "attention_weight": maps}
+        expected = Distillation(stage.student, teacher, **options)
+        for each in (stage, expected):
+            each(data[0], training=True)
+        assert float(tf.add_n(stage.losses)) == float(tf.add_n(expected.losses)) > 0
+        kernels = ("stem/kernel:0", "binary/kernel:0") if decay else ()
+        assert decays(stage.student) == dict.fromkeys(kernels, pytest.approx(decay))
+        teacher = stage.student
+
+
+def test_a_network_that_decays_is_saved(data, tmp_path):
+    first, _ = presets.reactnet(residual(), float_teacher(), steps_per_epoch=2)
+    checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "best.keras"))
+    first.fit(*data, batch_size=64, verbose=0, callbacks=[checkpoint])
+    loaded = kb.load_model(tmp_path / "best.keras")
+    np.testing.assert_array_equal(loaded(data[0]), first(data[0]))
 
 
 class OwnLayer(keras.layers.Layer):
@@ -339,6 +398,10 @@ REFUSED = {
         lambda: with_real_weights(keras.Sequential([keras.Input((3,)), OwnLayer()])),
         "the class OwnLayer quantizes",
     ),
+    "stages": (
+        lambda: next(real_to_binary(residual(), float_teacher(), weight=(1.0, 2.0))),
+        "weight is (1.0, 2.0), expected one number, or one for each of 3 stages",
+    ),
     "epochs": (
         lambda: next(presets.quicknet(residual(), epochs=0, steps_per_epoch=1)),
         "epochs is 0",
@@ -363,12 +426,22 @@ def test_inside_a_quantized_scope_latent_weights_are_copied():
     )
 
 
-def test_a_zoo_network_can_have_real_weights_and_a_soft_rsign_is_refused():
-    model = kb.models.RealToBinaryNet((64, 64, 3), 10)
-    soft = kb.training.with_real_weights(model, soft=True)
-    assert soft.count_params() == model.count_params()
-    with pytest.raises(InputError, match="RSign"):
-        kb.training.with_real_weights(kb.models.ReActNetA((64, 64, 3), 10), soft=True)
+@pytest.mark.parametrize("network", [kb.models.RealToBinaryNet, kb.models.ReActNetA])
+def test_a_zoo_network_can_be_soft(network):
+    model = network((64, 64, 3), 10)
+    assert with_real_weights(model, soft=True).count_params() == model.count_params()
+
+
+def test_a_soft_rsign_is_a_tanh_behind_its_threshold(generator, tmp_path):
+    signs = RSign(name="signs")
+    model = keras.Sequential([keras.Input((3,)), signs, BinaryDense(2, input_quantizer=None)])
+    signs.threshold.assign([0.5, 0.0, -2.0])
+    soft = with_real_weights(model, soft=True)
+    x = generator.standard_normal((4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(soft.get_layer("signs")(x), tf.tanh(x - signs.threshold))
+    assert type(signs.quantizer).__name__ == "ApproxSign"
+    soft.save(tmp_path / "soft.keras")
+    np.testing.assert_array_equal(kb.load_model(tmp_path / "soft.keras")(x), soft(x))
 
 
 def test_a_clip_does_not_reach_other_models_through_a_name():

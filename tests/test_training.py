@@ -1,5 +1,6 @@
 """Training: what a run keeps, and that an interrupted one ends where an uninterrupted one does."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -19,7 +20,7 @@ from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data.dataset import Dataset, Split
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BinaryConv2D
-from keras_bnn.training import recipe_for, train
+from keras_bnn.training import settings_for, train
 from keras_bnn.training.train import _duration
 
 SETTINGS = {"epochs": 3, "batch_size": 256, "learning_rate": 0.01, "seed": 5}
@@ -145,6 +146,8 @@ def assert_same_end(trained, whole):
     histories = [
         json.loads((run.model_path.parent / "history.json").read_text()) for run in (trained, whole)
     ]
+    # What differs is how long the epochs took.
+    assert len({len(history.pop("seconds")) for history in histories}) == 1
     assert histories[0] == histories[1]
 
 
@@ -197,7 +200,7 @@ def test_a_history_one_epoch_ahead_of_the_checkpoint(build, short, tmp_path, mon
             train(build, few(), tmp_path / "run", **SHORT)
     history = json.loads((tmp_path / "run/history.json").read_text())
     assert len(history["epochs"]) == 2
-    assert tf.train.latest_checkpoint(tmp_path / "run/checkpoints").endswith("-1")
+    assert tf.train.latest_checkpoint(tmp_path / "run/checkpoints/stage_1").endswith("-1")
     assert_same_end(train(build, few(), tmp_path / "run", **SHORT, resume=True), whole)
 
 
@@ -238,8 +241,9 @@ def test_a_run_killed_after_its_last_epoch_only_needs_its_end(
     if lost == "model":
         (copied / "model.keras").unlink()
     else:
-        epochs = json.loads((copied / "history.json").read_text())["epochs"]
-        (copied / "history.json").write_text(json.dumps({"epochs": epochs}))
+        history = json.loads((copied / "history.json").read_text())
+        del history["test_accuracy"]
+        (copied / "history.json").write_text(json.dumps(history))
     no_training(monkeypatch)
     assert_same_end(train(tiny, digits, copied, **SETTINGS, resume=True), whole)
 
@@ -258,14 +262,24 @@ def test_a_run_keeps_its_settings_history_and_two_checkpoints(digits, whole):
         "model": "tiny",
         "dataset": "digits",
         "examples": digits.fingerprint(),
+        "recipe": "plain",
+        "teacher": None,
         **SETTINGS,
+        "shift": 0,
+        "flip": False,
     }
     history = json.loads((folder / "history.json").read_text())
-    assert history == {"epochs": whole.epochs, "test_accuracy": whole.test_accuracy}
+    assert history == {
+        "epochs": whole.epochs,
+        "seconds": whole.seconds,
+        "test_accuracy": whole.test_accuracy,
+    }
+    assert len(whole.seconds) == 3
+    assert min(whole.seconds) > 0
     assert len(whole.epochs) == 3
     names = {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert all(set(epoch) == names for epoch in whole.epochs)
-    state = tf.train.get_checkpoint_state(folder / "checkpoints")
+    state = tf.train.get_checkpoint_state(folder / "checkpoints/stage_1")
     assert [name.rpartition("-")[2] for name in state.all_model_checkpoint_paths] == ["2", "3"]
     assert sorted(path.name for path in folder.iterdir()) == [
         "checkpoints",
@@ -297,7 +311,7 @@ def test_another_seed_is_another_run(brief, tmp_path):
     assert other.epochs != brief.epochs
 
 
-def test_defaults_are_those_of_the_recipe(tmp_path, monkeypatch):
+def test_defaults_are_those_of_the_data_set(tmp_path, monkeypatch):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             raise KeyboardInterrupt
@@ -305,10 +319,7 @@ def test_defaults_are_those_of_the_recipe(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train(linear, few(), tmp_path / "run", callbacks=(Stop(),))
     settings = json.loads((tmp_path / "run/settings.json").read_text())
-    recipe = recipe_for("few")
-    assert settings["epochs"] == recipe.epochs
-    assert settings["batch_size"] == recipe.batch_size
-    assert settings["learning_rate"] == recipe.learning_rate
+    assert settings | dataclasses.asdict(settings_for("few")) == settings
 
 
 def test_a_folder_with_a_run_needs_resume(digits, copied):
@@ -448,7 +459,7 @@ def test_a_checkpoint_of_another_network_is_one_line(half_run):
 
 @pytest.mark.parametrize("kind", ["*.index", "*.data*"])
 def test_a_damaged_checkpoint_is_one_line(kind, half_run):
-    path = next((half_run / "checkpoints").glob(kind))
+    path = next((half_run / "checkpoints/stage_1").glob(kind))
     for data in (path.read_bytes()[:20], b""):
         path.write_bytes(data)
         assert str(half_run) in refused(half_run, linear, resume=True)

@@ -14,10 +14,21 @@ from typing import Annotated, NoReturn
 import typer
 
 import keras_bnn
-from keras_bnn.cli import benchmark, demo, deploy, export, info, inspect, predict, train, verify
+from keras_bnn.cli import (
+    benchmark,
+    compare,
+    demo,
+    deploy,
+    export,
+    info,
+    inspect,
+    predict,
+    train,
+    verify,
+)
 from keras_bnn.errors import InputError
 
-COMMANDS = (demo, train, export, inspect, verify, predict, benchmark, deploy, info)
+COMMANDS = (demo, train, compare, export, inspect, verify, predict, benchmark, deploy, info)
 
 
 def main() -> None:

@@ -10,9 +10,31 @@ def command(
     model: Annotated[str, typer.Argument(help="A network of the zoo: binarynet, quicknet, …")],
     data: Annotated[str, typer.Argument(help="A data set: digits, fashion_mnist, mnist.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the run.")],
-    epochs: Annotated[int | None, typer.Option(help="Default: the data set's recipe.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default: the recipe's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="How: plain (the default), two_step, distillation, two_step_distillation, "
+            "quicknet, reactnet, real_to_binary."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="A trained float model, for recipes that learn from one.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of all stages of the recipe. Default: by data set.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: by data set.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Default: by data set; published recipes have their own.")
+    ] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(help="Move training images by up to so many pixels. Default: by data set."),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror half of them. Default: by data set."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of weights, order and validation split. Default: 0.")
     ] = None,
@@ -38,9 +60,13 @@ def command(
             model,
             datasets.load(data, data_folder),
             out,
+            recipe=recipe,
+            teacher=teacher,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            shift=shift,
+            flip=flip,
             seed=seed,
             resume=resume,
             callbacks=callbacks,

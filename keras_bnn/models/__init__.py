@@ -18,6 +18,9 @@ shape (batch, num_classes): a softmax, where wanted, is left to the loss or to t
 an `InputError` if the input shape or the number of classes cannot be, or the file does not fit.
 
 Every binary layer of every network is exported as 1-bit.
+
+Figures of Larq Zoo are those of its functions' documentation, version 2.3.2; what it calls MB are
+MiB.
 """
 
 from keras_bnn.models.alex_net import BinaryAlexNet, XNORNet
@@ -27,7 +30,7 @@ from keras_bnn.models.binary_dense_net import BinaryDenseNet28, BinaryDenseNet37
 from keras_bnn.models.binary_net import BinaryNet
 from keras_bnn.models.keyword_net import KeywordNet
 from keras_bnn.models.melius_net import MeliusNet22
-from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall
+from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall, QuickNetTiny
 from keras_bnn.models.react_net import ReActNetA
 from keras_bnn.models.real_to_binary_net import RealToBinaryNet
 from keras_bnn.models.res_net_e import ResNetE18
@@ -50,6 +53,7 @@ __all__ = [
     "QuickNet",
     "QuickNetLarge",
     "QuickNetSmall",
+    "QuickNetTiny",
     "ReActNetA",
     "RealToBinaryNet",
     "ResNetE18",

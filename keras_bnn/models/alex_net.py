@@ -20,8 +20,9 @@ _LAST_MAP = 6
 def BinaryAlexNet(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """AlexNet whose convolutions and dense layers are all binary; only the images are real.
 
-    ImageNet, 224×224×3: 36.30 % top-1, 61,859,192 parameters, 7.49 MB (Larq Zoo, whose file of
-    weights, `binary_alexnet`, loads here; Hubara et al. report 41.8 % for a wider one).
+    ImageNet, 224×224×3: 36.30 % top-1, 61,859,192 parameters, 7.49 MiB (Larq Zoo, whose file of
+    weights, `binary_alexnet`, loads here; Hubara et al. state 41.8 %, and published code that
+    is up to three times as wide).
 
     Args: those of every network, see `keras_bnn.models`; images of 57×57 or more.
 
@@ -51,10 +52,10 @@ def BinaryAlexNet(input_shape, num_classes: int, weights=None, include_top=True)
 def XNORNet(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """AlexNet in binary, first and last layer real, each binary kernel scaled by its mean of |W|.
 
-    ImageNet, 224×224×3: 44.2 % top-1 (paper); 44.96 %, 62,396,768 parameters, 22.81 MB (Larq Zoo,
-    whose file of weights, `xnornet`, loads here). Like Larq Zoo's, and unlike the paper's, it has
-    no K, the scale of the inputs. The first dense layer reads 6×6 positions of the last map, or all
-    of a map that is smaller.
+    ImageNet, 224×224×3: 44.2 % top-1 (the paper states; 43.3 % its authors' weights); 44.96 %,
+    62,396,768 parameters, 22.81 MiB (Larq Zoo, whose file of weights, `xnornet`, loads here). Like
+    Larq Zoo's, and unlike the paper's, it has no K, the scale of the inputs. The first dense layer
+    reads 6×6 positions of the last map, or all of a map that is smaller.
 
     Args: those of every network, see `keras_bnn.models`; images of 57×57 or more. Without the top
         the outputs are those of the first dense layer.

@@ -23,7 +23,8 @@ def BNextTiny(input_shape, num_classes: int, weights=None, include_top=True) -> 
 
     Every second 3×3 convolution is multiplied with the activated shortcut before it is added to it.
 
-    ImageNet, 224×224×3: 72.4 % top-1 (paper, trained with strong teachers and augmentation).
+    ImageNet, 224×224×3: 72.4 % top-1 (its authors' weights, trained with strong teachers and
+    augmentation).
     Compared with the code that the authors published it leaves out the PReLUs that nothing reads,
     and pads a map that is halved on its far side only, as Keras does it.
 
@@ -34,7 +35,7 @@ def BNextTiny(input_shape, num_classes: int, weights=None, include_top=True) -> 
 
     References:
         Guo et al., Join the High Accuracy Club on ImageNet with a Binary Neural Network Ticket,
-        2022. https://arxiv.org/abs/2211.12933
+        2022. https://arxiv.org/abs/2211.12933, https://github.com/hpi-xnor/BNext
     """
     image = network_input(input_shape, num_classes, 4)
     x = norm(real_conv(image, 32, 3, "stem", strides=2), "stem_norm")

@@ -10,8 +10,8 @@ _NORM = {"momentum": 0.8, "epsilon": 1e-3}
 def BiRealNet18(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """ResNet-18 in binary, with a real shortcut around every binary convolution.
 
-    ImageNet, 224×224×3: 56.4 % top-1, 33.6 Mbit (paper); 57.47 %, 11,699,112 parameters, 4.03 MB
-    (Larq Zoo, whose file of weights, `birealnet`, loads here).
+    ImageNet, 224×224×3: 56.4 % top-1 (paper, which states 33.6 Mbit); 57.47 %, 11,699,112
+    parameters, 4.03 MiB (Larq Zoo, whose file of weights, `birealnet`, loads here).
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
 
@@ -28,7 +28,7 @@ def BiRealNet18(input_shape, num_classes: int, weights=None, include_top=True) -
 def BiRealNet34(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """ResNet-34 in binary, with a real shortcut around every binary convolution.
 
-    ImageNet, 224×224×3: 62.2 % top-1, 43.7 Mbit (paper). See `BiRealNet18`.
+    ImageNet, 224×224×3: 62.2 % top-1 (paper, which states 43.7 Mbit). See `BiRealNet18`.
 
     >>> BiRealNet34((32, 32, 3), 10).output_shape
     (None, 10)

@@ -20,8 +20,8 @@ _CLIP = 1.3
 def BinaryDenseNet28(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """Binary convolutions that each add 64 channels to all those before them.
 
-    ImageNet, 224×224×3: 60.91 % top-1, 5,150,504 parameters, 4.12 MB (Larq Zoo, whose files of
-    weights, `binary_densenet_28` and so on, load here; 60.7 % and 4.0 MB in the paper).
+    ImageNet, 224×224×3: 60.91 % top-1, 5,150,504 parameters, 4.12 MiB (Larq Zoo, whose files of
+    weights, `binary_densenet_28` and so on, load here; the paper states 60.7 % and 4.0 MB).
 
     Args: those of every network, see `keras_bnn.models`; images of 8×8 or more, with two sizes of
         stem as in `ResNetE18`.
@@ -39,8 +39,8 @@ def BinaryDenseNet28(input_shape, num_classes: int, weights=None, include_top=Tr
 def BinaryDenseNet37(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """The same with 37 layers.
 
-    ImageNet, 224×224×3: 62.89 % top-1, 8,734,120 parameters, 5.25 MB (Larq Zoo; 62.5 % and 5.1 MB
-    in the paper). See `BinaryDenseNet28`.
+    ImageNet, 224×224×3: 62.89 % top-1, 8,734,120 parameters, 5.25 MiB (Larq Zoo; the paper
+    states 62.5 % and 5.1 MB). See `BinaryDenseNet28`.
 
     >>> BinaryDenseNet37((32, 32, 3), 10).output_shape
     (None, 10)
@@ -52,8 +52,8 @@ def BinaryDenseNet37(input_shape, num_classes: int, weights=None, include_top=Tr
 def BinaryDenseNet45(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """The same with 45 layers.
 
-    ImageNet, 224×224×3: 64.59 % top-1, 13,939,240 parameters, 7.54 MB (Larq Zoo; 63.7 % and 7.4 MB
-    in the paper). See `BinaryDenseNet28`.
+    ImageNet, 224×224×3: 64.59 % top-1, 13,939,240 parameters, 7.54 MiB (Larq Zoo; the paper
+    states 63.7 % and 7.4 MB). See `BinaryDenseNet28`.
 
     >>> BinaryDenseNet45((32, 32, 3), 10).output_shape
     (None, 10)

@@ -19,8 +19,8 @@ _CLIP = 1.3
 def MeliusNet22(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """Pairs of blocks: one adds 64 channels to those before, the other improves these 64.
 
-    ImageNet, 224×224×3: 63.6 % top-1, 3.9 MB (paper); 62.4 %, 6,944,584 parameters, 3.88 MiB (Larq
-    Zoo, whose file of weights, `meliusnet22`, loads here).
+    ImageNet, 224×224×3: 63.6 % top-1, 3.88 MB (its authors' results); 62.4 %, 6,944,584
+    parameters, 3.88 MiB (Larq Zoo, whose file of weights, `meliusnet22`, loads here).
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
 
@@ -29,6 +29,7 @@ def MeliusNet22(input_shape, num_classes: int, weights=None, include_top=True) -
 
     References:
         Bethge et al., MeliusNet, 2020. https://arxiv.org/abs/2001.05936
+        Their results. https://github.com/hpi-xnor/BMXNet-v2-wiki
     """
     image = network_input(input_shape, num_classes, 4)
     x = _stem(image)

@@ -1,4 +1,4 @@
-"""QuickNet in three sizes."""
+"""QuickNet in three sizes, and a fourth for small images."""
 
 from keras_bnn import constraints, quantizers
 from keras_bnn._keras import keras
@@ -18,10 +18,41 @@ _SMALLEST = 29
 _CLIP = 1.25
 
 
+def QuickNetTiny(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
+    """QuickNet's blocks for images of about 28×28, as those of Fashion-MNIST.
+
+    | layer                                             | output of 28×28×1 |
+    |---------------------------------------------------|-------------------|
+    | 3×3 convolution                                   | 14×14×64          |
+    | two 3×3 binary convolutions, a shortcut each      | 14×14×64          |
+    | max pool, 1×1 convolution                         | 7×7×128           |
+    | two 3×3 binary convolutions, a shortcut each      | 7×7×128           |
+    | mean over the map, dense layer                    | classes           |
+
+    The arrangement is ours and has no published accuracy.
+
+    Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
+
+    >>> QuickNetTiny((28, 28, 1), 10).output_shape
+    (None, 10)
+    """
+    image = network_input(input_shape, num_classes, 4)
+    x = norm(real_conv(image, 64, 3, "stem", strides=2), "stem_norm")
+    for stage, filters in enumerate((64, 128), 1):
+        if stage > 1:
+            x = keras.layers.MaxPool2D(2, padding="same", name="transition_pool")(x)
+            x = norm(real_conv(x, filters, 1, "transition_pointwise"), "transition_norm")
+        for block in (1, 2):
+            x = _block(x, f"stage_{stage}_{block}")
+    if include_top:
+        x = mean_classifier(x, num_classes)
+    return network(image, x, "quicknet_tiny", weights)
+
+
 def QuickNetSmall(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """QuickNet with half the channels in its first two stages.
 
-    ImageNet, 224×224×3: 59.4 % top-1, 12,655,688 parameters, 4.00 MB (Larq Zoo). See `QuickNet`.
+    ImageNet, 224×224×3: 59.4 % top-1, 12,655,688 parameters, 4.00 MiB (Larq Zoo). See `QuickNet`.
 
     >>> QuickNetSmall((32, 32, 3), 10).output_shape
     (None, 10)
@@ -36,7 +67,7 @@ def QuickNet(input_shape, num_classes: int, weights=None, include_top=True) -> k
     A ReLU and a batch normalization follow each binary convolution, which fuses both; it is padded
     with +1. Between the stages max pools without aliasing and real 1×1 convolutions.
 
-    ImageNet, 224×224×3: 63.3 % top-1, 13,234,088 parameters, 4.17 MB (Larq Zoo, whose files of
+    ImageNet, 224×224×3: 63.3 % top-1, 13,234,088 parameters, 4.17 MiB (Larq Zoo, whose files of
     weights load here).
 
     Args: those of every network, see `keras_bnn.models`; images of 29×29 or more.
@@ -54,7 +85,7 @@ def QuickNet(input_shape, num_classes: int, weights=None, include_top=True) -> k
 def QuickNetLarge(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """QuickNet with more layers in each stage.
 
-    ImageNet, 224×224×3: 66.9 % top-1, 23,342,248 parameters, 5.40 MB (Larq Zoo). See `QuickNet`.
+    ImageNet, 224×224×3: 66.9 % top-1, 23,342,248 parameters, 5.40 MiB (Larq Zoo). See `QuickNet`.
 
     >>> QuickNetLarge((32, 32, 3), 10).output_shape
     (None, 10)

@@ -20,9 +20,11 @@ def ReActNetA(input_shape, num_classes: int, weights=None, include_top=True) -> 
     Each block is a 3×3 and a 1×1 binary convolution with a shortcut around each; where the channels
     double, two 1×1 convolutions stand side by side.
 
-    ImageNet, 224×224×3: 69.4 % top-1, 4.82·10⁹ binary and 0.12·10⁸ real multiply-accumulates
-    (paper). A map that is halved is padded here on its far side only, as Keras does it, and there
-    on both.
+    ImageNet, 224×224×3: 69.4 % top-1 (paper; 69.5 % its authors' weights). The paper states
+    4.82·10⁹ binary and 0.12·10⁸ real multiply-accumulates; with 64 binary ones counted as one they
+    are the 0.87·10⁸ that its authors' code names.
+
+    A map that is halved is padded here on its far side only, as Keras does it, and there on both.
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.
 
@@ -31,6 +33,7 @@ def ReActNetA(input_shape, num_classes: int, weights=None, include_top=True) -> 
 
     References:
         Liu et al., ReActNet, 2020. https://arxiv.org/abs/2003.03488
+        Their code. https://github.com/liuzechun/ReActNet
     """
     image = network_input(input_shape, num_classes, 4)
     x = norm(real_conv(image, 32, 3, "stem", strides=2), "stem_norm")

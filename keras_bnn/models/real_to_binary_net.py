@@ -18,7 +18,7 @@ _RATIO = 8
 def RealToBinaryNet(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """ResNet-18 in binary, whose convolutions' outputs are scaled by gates of their real inputs.
 
-    ImageNet, 224×224×3: 65.4 % top-1 (paper); 65.01 %, 11,995,624 parameters, 5.13 MB (Larq Zoo,
+    ImageNet, 224×224×3: 65.4 % top-1 (paper); 65.01 %, 11,995,624 parameters, 5.13 MiB (Larq Zoo,
     whose file of weights, `r2b`, loads here).
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.

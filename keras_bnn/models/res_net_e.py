@@ -20,8 +20,8 @@ _HIGH = 50
 def ResNetE18(input_shape, num_classes: int, weights=None, include_top=True) -> keras.Model:
     """ResNet-18 in binary without bottlenecks, with plain signs and a shortcut around each layer.
 
-    ImageNet, 224×224×3: 58.32 % top-1 (Larq Zoo; 58.1 % in the paper), 11,699,368 parameters,
-    4.03 MB (Larq Zoo, whose file of weights, `resnet_e_18`, loads here). Images lower than 50 have
+    ImageNet, 224×224×3: 58.32 % top-1, 11,699,368 parameters, 4.03 MiB (Larq Zoo, whose file of
+    weights, `resnet_e_18`, loads here; the paper states 58.1 %). Images lower than 50 have
     a 3×3 stem that does not halve them.
 
     Args: those of every network, see `keras_bnn.models`; images of 4×4 or more.

@@ -11,7 +11,7 @@ from keras_bnn.models.binary_dense_net import BinaryDenseNet28, BinaryDenseNet37
 from keras_bnn.models.binary_net import BinaryNet
 from keras_bnn.models.keyword_net import KeywordNet
 from keras_bnn.models.melius_net import MeliusNet22
-from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall
+from keras_bnn.models.quick_net import QuickNet, QuickNetLarge, QuickNetSmall, QuickNetTiny
 from keras_bnn.models.react_net import ReActNetA
 from keras_bnn.models.real_to_binary_net import RealToBinaryNet
 from keras_bnn.models.res_net_e import ResNetE18
@@ -36,6 +36,7 @@ ZOO: dict[str, Callable[..., keras.Model]] = {
     "bnext_tiny": BNextTiny,
     "keyword_net": KeywordNet,
     "meliusnet22": MeliusNet22,
+    "quicknet_tiny": QuickNetTiny,
     "quicknet_small": QuickNetSmall,
     "quicknet": QuickNet,
     "quicknet_large": QuickNetLarge,

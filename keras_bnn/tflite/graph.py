@@ -196,6 +196,11 @@ class Graph:
         values = None if found is None else found.scale
         return () if values is None else tuple(float(value) for value in values)
 
+    def zero_points(self, index: int) -> tuple[int, ...]:
+        """Returns the integers that stand for 0 in a quantized tensor, as many as `scales`."""
+        found = self._raw(index).quantization
+        return () if found is None else _ints(found.zeroPoint)
+
     def producer(self, tensor: int) -> Operator | None:
         """Returns the operator that writes a tensor; None for inputs and constants."""
         return self._producers.get(tensor)

@@ -8,27 +8,29 @@ from keras_bnn.training.clip import set_clip
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.optimizer_group import OptimizerGroup
 from keras_bnn.training.real_weights import with_real_weights
-from keras_bnn.training.recipes import Recipe, recipe_for
+from keras_bnn.training.recipes import RECIPES
 from keras_bnn.training.schedules import WarmUp, cosine
+from keras_bnn.training.settings import Settings, settings_for
 from keras_bnn.training.stages import real_to_binary, two_step
 from keras_bnn.training.synchronize import synchronize_batch_norm
 from keras_bnn.training.train import Trained, train
 
 __all__ = [
+    "RECIPES",
     "Binarized",
     "Bop",
     "Change",
     "Distillation",
     "OptimizerGroup",
-    "Recipe",
+    "Settings",
     "Trained",
     "WarmUp",
     "binarize",
     "cosine",
     "presets",
     "real_to_binary",
-    "recipe_for",
     "set_clip",
+    "settings_for",
     "synchronize_batch_norm",
     "train",
     "two_step",

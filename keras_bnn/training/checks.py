@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from keras_bnn import models
@@ -10,7 +11,8 @@ from keras_bnn._keras import keras
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split
 from keras_bnn.errors import InputError
-from keras_bnn.training.recipes import Recipe
+from keras_bnn.training.recipes import RECIPES
+from keras_bnn.training.settings import Settings, settings_for
 
 # That of NumPy, which Keras sets too.
 _LARGEST_SEED = 2**32 - 1
@@ -22,13 +24,69 @@ _WITHOUT_EFFECT = {
 }
 
 
-def checked_recipe(recipe: Recipe) -> Recipe:
-    """The recipe in Python's own numbers, which JSON takes, unlike NumPy's."""
-    return Recipe(
-        _whole_number("epochs", recipe.epochs),
-        _whole_number("batch_size", recipe.batch_size),
-        _positive_number("learning_rate", recipe.learning_rate),
+def checked_recipe(name: Any) -> str:
+    if name not in RECIPES:
+        raise InputError(f"Unknown recipe {name!r}. Expected one of {', '.join(RECIPES)}.")
+    return name
+
+
+def check_teacher(recipe: str, is_given: bool, is_stored: bool) -> None:
+    """Raises if a recipe lacks its teacher, or has no use for one."""
+    if RECIPES[recipe].has_teacher and not (is_given or is_stored):
+        raise InputError(
+            f"The recipe {recipe} learns from a teacher: pass the file of a trained float model."
+        )
+    if is_given and not RECIPES[recipe].has_teacher:
+        having = [name for name, each in RECIPES.items() if each.has_teacher]
+        raise InputError(
+            f"The recipe {recipe} has no teacher. Leave it out, or choose {', '.join(having)}."
+        )
+
+
+def chosen_settings(dataset_name: str, recipe: str, given: dict, stored: dict) -> Settings:
+    """What is given, else what is stored, else what is usual for the data set and the recipe.
+
+    Args:
+        dataset_name: See `settings_for`.
+        recipe: A name of `RECIPES`.
+        given: Fields of `Settings`; `None` where nothing is given.
+        stored: Fields of `Settings`, and others.
+    """
+    usual, stages = asdict(settings_for(dataset_name)), RECIPES[recipe].stages
+    usual["epochs"] = -(-usual["epochs"] // stages) * stages
+    if not RECIPES[recipe].is_rate_free:
+        usual["learning_rate"] = None
+    usual.update((name, stored[name]) for name in usual if name in stored)
+    usual.update((name, value) for name, value in given.items() if value is not None)
+    return _checked_settings(Settings(**usual), recipe)
+
+
+def _checked_settings(settings: Settings, recipe: str) -> Settings:
+    """The settings in Python's own numbers, which JSON takes, unlike NumPy's."""
+    epochs, stages = _whole_number("epochs", settings.epochs), RECIPES[recipe].stages
+    if epochs % stages:
+        raise InputError(
+            f"epochs is {epochs}, expected a multiple of {stages}: {recipe} has {stages} stages of "
+            "as many epochs each."
+        )
+    return Settings(
+        epochs,
+        _whole_number("batch_size", settings.batch_size),
+        _rate(settings.learning_rate, recipe),
+        _whole_number("shift", settings.shift, smallest=0),
+        _yes_or_no("flip", settings.flip),
     )
+
+
+def _rate(value: Any, recipe: str) -> float | None:
+    if RECIPES[recipe].is_rate_free:
+        return _positive_number("learning_rate", value)
+    if value is not None:
+        raise InputError(
+            f"learning_rate is {value!r}, but the recipe {recipe} has rates of its own. Leave it "
+            "out, or choose another recipe."
+        )
+    return None
 
 
 def checked_seed(seed: Any) -> int:
@@ -109,14 +167,21 @@ def check_examples(dataset: Dataset, validation: Split) -> None:
         raise InputError(f"{dataset.name} has no test examples, expected at least one.")
 
 
-def _whole_number(name: str, value: Any) -> int:
+def _whole_number(name: str, value: Any, smallest: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        number = 0
-    if number < 1:
-        raise InputError(f"{name} is {value!r}, expected a whole number above 0.")
+        number = smallest - 1
+    if number < smallest:
+        expected = "above 0" if smallest else "from 0 on"
+        raise InputError(f"{name} is {value!r}, expected a whole number {expected}.")
     return number
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    if value not in (True, False):
+        raise InputError(f"{name} is {value!r}, expected True or False.")
+    return bool(value)
 
 
 def _positive_number(name: str, value: Any) -> float:

@@ -15,7 +15,8 @@ class Distillation(keras.Model):
         + attention_weight · Σ over pairs of maps of |q(student's) − q(teacher's)|²
 
     averaged over the batch, for logits t of the teacher and s of the student. q(A) is the sum of
-    A² over the channels of a map A, as a vector of unit length over its positions. Compile with
+    A² over the channels of a map A, as a vector of unit length over its positions. (The code of
+    attention's authors has the mean over the positions in place of the sum.) Compile with
     `loss_weights=[0.0]` to learn from the teacher alone.
 
     It predicts as the student does, has its weights, and saves it: `save` writes the student,

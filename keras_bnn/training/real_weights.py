@@ -20,7 +20,7 @@ _REGULARIZERS = ("depthwise_regularizer", "kernel_regularizer", "pointwise_regul
 
 @keras.utils.register_keras_serializable("keras_bnn")
 class Tanh(keras.layers.Layer):
-    """The tanh as a layer's `input_quantizer`: what is saved there has to be a class of its own.
+    """The tanh in a quantizer's place: what is saved with a layer has to be a class of its own.
 
     Input shape: any.   Output shape: the same; values from -1 to 1.
     """
@@ -39,7 +39,7 @@ def with_real_weights(model, *, soft: bool = False, weight_decay: float = 0.0):
         model: A built Sequential or functional model with layers of `keras_bnn.layers` or
             `larq.layers`. It is left as it is.
         soft: Whether a tanh takes the place of each sign of inputs too, as in the first step of
-            Real-to-Binary.
+            Real-to-Binary; of an `RSign` too, behind its threshold.
         weight_decay: The λ of λ/2 · Σ w², which is added to the loss for each kernel that has no
             regularizer of its own; 0 or more.
 
@@ -47,8 +47,8 @@ def with_real_weights(model, *, soft: bool = False, weight_decay: float = 0.0):
         A plain Keras model of the same layers, names and weights, not compiled.
 
     Raises:
-        InputError: If the model is subclassed, holds a quantized kernel in a layer of another
-            package, or an `RSign` that is to be soft.
+        InputError: If the model is subclassed, or holds a quantized kernel in a layer of another
+            package.
 
     >>> real = with_real_weights(keras_bnn.models.BinaryNet((8, 8, 1), 10))
     >>> layer = real.get_layer("binary_1")
@@ -79,7 +79,7 @@ def _real_layer(layer, soft: bool, weight_decay: float):
     if soft and isinstance(layer, larq.quantizers.Quantizer):
         return keras.layers.Activation("tanh", name=layer.name)
     if soft and isinstance(layer, RSign):
-        raise InputError(f"{layer.name}: an RSign has no tanh to take its place: leave soft out.")
+        config["quantizer"] = Tanh()
     if type(layer).__module__.startswith(("keras_bnn.layers.", "larq.layers")):
         config.update((name, None) for name in _OF_QUANTIZED_KERNELS if name in config)
         if soft and getattr(layer, "input_quantizer", None):

@@ -1,40 +1,105 @@
-"""How long and how fast to train, by data set."""
+"""The ways to train a classifier that `train` and `keras-bnn train` know by name."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from keras_bnn._keras import keras
+from keras_bnn.training import presets, stages
+from keras_bnn.training.distillation import Distillation
+from keras_bnn.training.schedules import cosine
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of one training run.
+    """A way to train.
 
     Attributes:
-        epochs: Passes over the training examples.
-        batch_size: Examples of one step.
-        learning_rate: Of Adam, at its highest: a cosine leads from there to 0.
+        compiled: From a built network with logits to the compiled models that are fitted one after
+            the other, the last of which trains the network itself. Its arguments: the network, the
+            teacher if there is one, `epochs` of each stage, `steps_per_epoch`, and `learning_rate`
+            where it is free.
+        stages: How many models that are.
+        has_teacher: Whether a trained float network is learnt from.
+        is_rate_free: Whether the learning rate can be chosen.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
+    compiled: Callable[..., Iterator[Any]]
+    stages: int = 1
+    has_teacher: bool = False
+    is_rate_free: bool = False
 
 
-_BY_DATASET = {
-    "digits": Recipe(epochs=30, batch_size=32, learning_rate=1e-2),
-    "fashion_mnist": Recipe(epochs=5, batch_size=128, learning_rate=1e-2),
-    "mnist": Recipe(epochs=5, batch_size=128, learning_rate=1e-2),
+def plain(model, *, epochs: int, steps_per_epoch: int, learning_rate: float) -> Iterator[Any]:
+    """Adam with a cosine schedule on the cross-entropy.
+
+    >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
+    >>> [stage.name for stage in plain(model, epochs=2, steps_per_epoch=4, learning_rate=0.01)]
+    ['binary_net']
+    """
+    yield _compiled(model, epochs * steps_per_epoch, learning_rate)
+
+
+def two_step(model, *, epochs: int, steps_per_epoch: int, learning_rate: float) -> Iterator[Any]:
+    """`plain` with real weights, then with binary ones; see `training.two_step`."""
+    for stage in stages.two_step(model, weight_decay=1e-5):
+        yield _compiled(stage, epochs * steps_per_epoch, learning_rate)
+
+
+def distillation(
+    model, teacher, *, epochs: int, steps_per_epoch: int, learning_rate: float
+) -> Iterator[Distillation]:
+    """`plain`, with a teacher's logits beside the labels; see `training.Distillation`."""
+    yield _compiled(_taught(model, teacher), epochs * steps_per_epoch, learning_rate)
+
+
+def two_step_distillation(
+    model, teacher, *, epochs: int, steps_per_epoch: int, learning_rate: float
+) -> Iterator[Distillation]:
+    """`two_step`, each learnt from a teacher's logits too."""
+    for stage in stages.two_step(model, weight_decay=1e-5):
+        yield _compiled(_taught(stage, teacher), epochs * steps_per_epoch, learning_rate)
+
+
+def _quicknet(model, *, epochs: int, steps_per_epoch: int) -> Iterator[Any]:
+    warm_up = min(5, epochs // 10)
+    return presets.quicknet(
+        model, epochs=epochs, steps_per_epoch=steps_per_epoch, warm_up_epochs=warm_up
+    )
+
+
+def _real_to_binary(model, teacher, *, epochs: int, steps_per_epoch: int) -> Iterator[Distillation]:
+    ends_of_blocks = [each.name for each in model.layers if isinstance(each, keras.layers.Add)]
+    return presets.real_to_binary(
+        model, teacher, epochs=epochs, steps_per_epoch=steps_per_epoch, attention=ends_of_blocks
+    )
+
+
+RECIPES = {
+    "plain": Recipe(plain, is_rate_free=True),
+    "two_step": Recipe(two_step, stages=2, is_rate_free=True),
+    "distillation": Recipe(distillation, has_teacher=True, is_rate_free=True),
+    "two_step_distillation": Recipe(
+        two_step_distillation, stages=2, has_teacher=True, is_rate_free=True
+    ),
+    "quicknet": Recipe(_quicknet),
+    "reactnet": Recipe(presets.reactnet, stages=2, has_teacher=True),
+    "real_to_binary": Recipe(_real_to_binary, stages=3, has_teacher=True),
 }
-_OTHERWISE = Recipe(epochs=20, batch_size=64, learning_rate=5e-3)
+"""By name. The published ones are those of `training.presets`: `quicknet` warms up for a tenth of
+its epochs, 5 at most; `real_to_binary` compares the attention of the layers that add shortcuts,
+where there are any."""
 
 
-def recipe_for(dataset_name: str) -> Recipe:
-    """The recipe for a data set.
+def _taught(model, teacher) -> Distillation:
+    return Distillation(model, teacher, temperature=_TEMPERATURE)
 
-    The one for `digits` had the best mean accuracy of six (learning rates 1e-2, 5e-3 and 2e-3,
-    momentum of batch normalization 0.99 and 0.9) on a fifth of the training examples, held out
-    five times: 99.2 %, the others 98.5 to 99.0 %. The others share its learning rate; on
-    Fashion-MNIST two were tried.
 
-    >>> recipe_for("digits").batch_size
-    32
-    """
-    return _BY_DATASET.get(dataset_name, _OTHERWISE)
+_TEMPERATURE = 4.0
+
+
+def _compiled(model, steps: int, learning_rate: float):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rate: Any = cosine(learning_rate, steps)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    return model

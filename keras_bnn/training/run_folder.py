@@ -1,6 +1,9 @@
 """The folder of a training run: its settings, its checkpoints, its history, its model."""
 
+import hashlib
 import json
+import os
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -15,9 +18,12 @@ class RunFolder:
     | file            | holds                                                          |
     |-----------------|----------------------------------------------------------------|
     | `settings.json` | what the run was started with                                  |
-    | `checkpoints/`  | model and optimizer after each of the last two finished epochs |
-    | `history.json`  | the metrics of each finished epoch (null: no number), at the   |
-    |                 | end the test's, and whether a callback stopped the run         |
+    | `teacher.keras` | a copy of the teacher, if there is one                         |
+    | `checkpoints/`  | for each stage of the recipe, model and optimizer after each   |
+    |                 | of its last two finished epochs                                |
+    | `history.json`  | the metrics of each finished epoch (null: no number) and its   |
+    |                 | seconds, at the end the test accuracy, and whether a callback  |
+    |                 | stopped the run                                                |
     | `model.keras`   | the trained model, at the end                                  |
 
     Args:
@@ -26,6 +32,7 @@ class RunFolder:
 
     Attributes:
         stored: The settings that the run was started with; `None` for a new one.
+        teacher: The teacher's file, once it is chosen.
 
     Raises:
         InputError: If a run is there and `resume` is false, or the other way round.
@@ -34,6 +41,8 @@ class RunFolder:
     def __init__(self, path: Path, resume: bool):
         self.path = path
         self.model_path = path / "model.keras"
+        self.teacher: Path | None = None
+        self._copied_teacher = path / "teacher.keras"
         stored = self._read("settings.json")
         if stored is None and resume:
             raise InputError(f"There is no run in {path} to resume. Leave out resume.")
@@ -42,6 +51,23 @@ class RunFolder:
                 f"{path} holds a run already. Resume it, or choose another folder for a new one."
             )
         self.stored = stored
+
+    def choose_teacher(self, given: str | os.PathLike | None) -> str:
+        """Takes the teacher that is given, or else the run's own copy.
+
+        Returns:
+            A digest of the file, as hexadecimal digits.
+
+        Raises:
+            InputError: If there is none, or it cannot be read.
+        """
+        self.teacher = self._copied_teacher if given is None else Path(given)
+        try:
+            return hashlib.sha256(self.teacher.read_bytes()).hexdigest()[:16]
+        except OSError as error:
+            raise InputError(
+                f"Cannot read the teacher {self.teacher}: {error.strerror}."
+            ) from error
 
     def settle(self, settings: dict) -> None:
         """Fixes what the run depends on, as plain values.
@@ -63,45 +89,57 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"Cannot make the folder {self.path}: {error.strerror}.") from error
+        if self.teacher not in (None, self._copied_teacher):
+            with replacing(self._copied_teacher) as temporary:
+                shutil.copyfile(self.teacher, temporary)
+            self.teacher = self._copied_teacher
         self._write("settings.json", self._settings)
 
-    def restore(self, model) -> tuple[list[dict], bool]:
-        """Sets a freshly compiled model to its last checkpoint.
+    def progress(self) -> tuple[list[dict], list[float], bool]:
+        """How far the run has come by its last checkpoint.
 
         Returns:
-            The metrics of the epochs that the checkpoint has finished, and whether the training
+            The metrics and the seconds of the epochs that it has finished, and whether the training
             stopped there.
 
         Raises:
-            InputError: If the checkpoint is damaged, of another model, or without its history.
+            InputError: If the checkpoint is without its history.
         """
-        model.optimizer.build(model.trainable_variables)
-        self._epoch = tf.Variable(tf.constant(0, tf.int64))
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self._epoch)
-        self._manager = tf.train.CheckpointManager(
-            checkpoint, str(self.path / "checkpoints"), max_to_keep=2
-        )
-        if self._manager.latest_checkpoint:
-            _restore(checkpoint, self._manager.latest_checkpoint)
-        finished = int(self._epoch.numpy())
+        finished = max(map(_last_epoch, self.path.glob("checkpoints/stage_*")), default=0)
         history = self._read("history.json") or {}
-        epochs = history.get("epochs", [])
+        epochs, seconds = history.get("epochs", []), history.get("seconds", [])
         if len(epochs) < finished:
             raise InputError(
                 f"{self.path / 'history.json'} holds {len(epochs)} epochs, but the checkpoint has "
                 f"finished {finished}. Choose another folder."
             )
         # The history is written first, so it can be one epoch ahead.
-        return epochs[:finished], len(epochs) == finished and "stopped" in history
+        is_stopped = len(epochs) == finished and "stopped" in history
+        return epochs[:finished], seconds[:finished], is_stopped
 
-    def finish_epoch(self, epochs: list[dict], stopped: bool) -> None:
-        """Keeps the metrics of all epochs so far, and the model as it is now.
+    def track(self, model, stage: int) -> None:
+        """Makes a compiled model the one that `finish_epoch` keeps, in the folder of its stage."""
+        model.optimizer.build(model.trainable_variables)
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+        folder = self.path / f"checkpoints/stage_{stage}"
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
+
+    def restore(self, model, stage: int) -> None:
+        """Tracks a freshly compiled model, and sets it to the last checkpoint of its stage.
+
+        Raises:
+            InputError: If the checkpoint is damaged, or of another model.
+        """
+        self.track(model, stage)
+        _restore(self._checkpoint, self._manager.latest_checkpoint)
+
+    def finish_epoch(self, epochs: list[dict], seconds: list[float], stopped: bool) -> None:
+        """Keeps the figures of all epochs so far, and the tracked model as it is now.
 
         Raises:
             InputError: If the disk takes no more. The checkpoint before stays the last one.
         """
-        self._write("history.json", _history(epochs, stopped))
-        self._epoch.assign(len(epochs))
+        self._write("history.json", _history(epochs, seconds, stopped))
         try:
             self._manager.save(checkpoint_number=len(epochs))
         except tf.errors.OpError as error:
@@ -112,7 +150,9 @@ class RunFolder:
                 "epochs before are kept: make room, and resume."
             ) from error
 
-    def finish(self, model, epochs: list[dict], stopped: bool, test_accuracy: float) -> dict:
+    def finish(
+        self, model, epochs: list[dict], seconds: list[float], stopped: bool, test_accuracy: float
+    ) -> dict:
         """Keeps the trained model and its final figure.
 
         Returns:
@@ -120,7 +160,7 @@ class RunFolder:
         """
         with replacing(self.model_path) as temporary:
             model.save(temporary)
-        history = {**_history(epochs, stopped), "test_accuracy": test_accuracy}
+        history = {**_history(epochs, seconds, stopped), "test_accuracy": test_accuracy}
         self._write("history.json", history)
         return history
 
@@ -146,8 +186,13 @@ class RunFolder:
         write_atomically(self.path / name, json.dumps(value, indent=2, allow_nan=False).encode())
 
 
-def _history(epochs: list[dict], stopped: bool) -> dict:
-    return {"epochs": epochs, **({"stopped": True} if stopped else {})}
+def _history(epochs: list[dict], seconds: list[float], stopped: bool) -> dict:
+    return {"epochs": epochs, "seconds": seconds, **({"stopped": True} if stopped else {})}
+
+
+def _last_epoch(folder: Path) -> int:
+    state = tf.train.get_checkpoint_state(folder)
+    return int(state.model_checkpoint_path.rpartition("-")[2]) if state else 0
 
 
 def _restore(checkpoint, prefix: str) -> None:

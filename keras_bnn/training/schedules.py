@@ -17,9 +17,10 @@ class WarmUp(_Schedule):
     Raises:
         InputError: If `steps` is negative.
 
-    >>> rate = WarmUp(keras.optimizers.schedules.CosineDecay(0.1, decay_steps=10), steps=4)
-    >>> [round(float(rate(step)), 3) for step in (0, 2, 4, 9, 14)]
-    [0.0, 0.05, 0.1, 0.05, 0.0]
+    >>> falls = keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.1, 0.01])
+    >>> rate = WarmUp(falls, steps=4)
+    >>> [round(float(rate(step)), 3) for step in (0, 2, 4, 9, 10)]
+    [0.0, 0.05, 0.1, 0.1, 0.01]
     """
 
     def __init__(self, schedule, steps: int):
@@ -43,8 +44,10 @@ class WarmUp(_Schedule):
         return cls(keras.optimizers.schedules.deserialize(config["schedule"]), config["steps"])
 
 
-def cosine(peak: float, steps: int, warm_up: int = 0) -> WarmUp:
+def cosine(peak: float, steps: int, warm_up: int = 0) -> _Schedule:
     """The schedule that rises evenly to `peak` and falls in a half cosine to 0 at the last step.
+
+    It is Keras' own `CosineDecay`, asked for by the steps of a whole training.
 
     Args:
         peak: The highest learning rate, above 0.
@@ -62,4 +65,6 @@ def cosine(peak: float, steps: int, warm_up: int = 0) -> WarmUp:
         raise InputError(f"peak is {peak}, expected a number above 0.")
     if not 0 <= warm_up < steps:
         raise InputError(f"warm_up is {warm_up} of {steps} steps, expected 0 or more, but fewer.")
-    return WarmUp(keras.optimizers.schedules.CosineDecay(peak, steps - warm_up), warm_up)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm_up, warmup_target=peak, warmup_steps=warm_up
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_bnn._keras import larq
+from keras_bnn.errors import InputError
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.real_weights import with_real_weights
 
@@ -35,11 +36,11 @@ def real_to_binary(
     model,
     teacher,
     *,
-    weight: float = 1.0,
-    temperature: float = 1.0,
+    weight: float | Sequence[float] = 1.0,
+    temperature: float | Sequence[float] = 1.0,
     attention: Sequence[str] = (),
     teachers_attention: Mapping[str, str] | None = None,
-    attention_weight: float = 1.0,
+    attention_weight: float | Sequence[float] = 1.0,
 ) -> Iterator[Distillation]:
     """Real-to-Binary's stages: each student teaches the next one, which starts from its weights.
 
@@ -53,13 +54,18 @@ def real_to_binary(
         model: A built binary network; see `with_real_weights`. It is the student of the last
             stage, and trained when that is.
         teacher: A trained float network: any with the same inputs and outputs.
-        weight, temperature, attention_weight: As `Distillation` takes them.
+        weight, temperature, attention_weight: As `Distillation` takes them: one number for all
+            stages, or one for each.
         attention: Layers of `model` whose maps are compared in every stage.
         teachers_attention: For the first stage, from those names to the layers of `teacher`;
             default: the same names.
 
     Yields:
         Three `Distillation` models, to compile and fit as they come.
+
+    Raises:
+        InputError: If there are other than three numbers for the stages; see `with_real_weights`
+            and `Distillation` for the rest.
 
     >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
     >>> teacher = keras_bnn.models.float_twin(model)
@@ -73,16 +79,29 @@ def real_to_binary(
     soft = with_real_weights(model, soft=True)
     soft._name = f"{model.name}_soft"
     pairs = teachers_attention or {name: name for name in attention}
-    for student in _one_after_the_other(soft, with_real_weights(model), model):
+    students = _one_after_the_other(soft, with_real_weights(model), model)
+    numbers = (
+        _of_each_stage("weight", weight),
+        _of_each_stage("temperature", temperature),
+        _of_each_stage("attention_weight", attention_weight),
+    )
+    for student, of_logits, softness, of_maps in zip(students, *numbers, strict=True):
         yield Distillation(
             student,
             teacher,
-            weight=weight,
-            temperature=temperature,
+            weight=of_logits,
+            temperature=softness,
             attention=pairs,
-            attention_weight=attention_weight,
+            attention_weight=of_maps,
         )
         teacher, pairs = student, {name: name for name in pairs}
+
+
+def _of_each_stage(name: str, value: float | Sequence[float]) -> Sequence[float]:
+    numbers = value if isinstance(value, Sequence) else (value,) * 3
+    if len(numbers) != 3:
+        raise InputError(f"{name} is {value}, expected one number, or one for each of 3 stages.")
+    return numbers
 
 
 def _one_after_the_other(*models) -> Iterator[Any]:

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_bnn import models
+from keras_bnn import models, saving
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
 from keras_bnn.training import checks
-from keras_bnn.training.recipes import Recipe, recipe_for
+from keras_bnn.training.augmentation import augmented
+from keras_bnn.training.recipes import RECIPES
 from keras_bnn.training.run_folder import RunFolder
+from keras_bnn.training.settings import Settings
 
 _VALIDATION_SHARE = 0.1
 
@@ -27,12 +29,14 @@ class Trained:
         model_path: The trained model.
         epochs: For each epoch its `loss`, `accuracy`, `val_loss` and `val_accuracy` (on a tenth of
             the training examples that is held out); `None` where that is no finite number.
+        seconds: For each epoch how long it took, validation included.
         test_accuracy: Share of the test examples that the trained model gets right.
         stopped: Whether a callback ended the training before its last epoch.
     """
 
     model_path: Path
     epochs: list[dict]
+    seconds: list[float]
     test_accuracy: float
     stopped: bool = False
 
@@ -46,9 +50,13 @@ def train(
     dataset: Dataset,
     folder: str | os.PathLike,
     *,
+    recipe: str | None = None,
+    teacher: str | os.PathLike | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    shift: int | None = None,
+    flip: bool | None = None,
     seed: int | None = None,
     resume: bool = False,
     callbacks: Sequence = (),
@@ -56,10 +64,19 @@ def train(
 ) -> Trained:
     """Trains a classifier, so that it can be interrupted at any time and resumed exactly.
 
-    Adam with a cosine schedule on the cross-entropy. After every epoch the model and its optimizer
-    are kept as a TensorFlow checkpoint; a run that was killed goes on from the last one and ends
-    bit for bit where an uninterrupted run does. For that, TensorFlow's deterministic operations
-    are switched on for the whole process.
+    | recipe                  | trains                                                 | stages |
+    |-------------------------|--------------------------------------------------------|--------|
+    | `plain`                 | by Adam with a cosine schedule, on the cross-entropy   | 1      |
+    | `two_step`              | so, with real weights first: `training.two_step`       | 2      |
+    | `distillation`          | so, and from a teacher's logits: `Distillation`        | 1      |
+    | `two_step_distillation` | both                                                   | 2      |
+    | `quicknet`              | as published: `training.presets`                       | 1      |
+    | `reactnet`              | as published, from a teacher: `training.presets`       | 2      |
+    | `real_to_binary`        | as published, from a teacher: `training.presets`       | 3      |
+
+    After every epoch the model and its optimizer are kept as a TensorFlow checkpoint; a run that
+    was killed goes on from the last one and ends bit for bit where an uninterrupted run does. For
+    that, TensorFlow's deterministic operations are switched on for the whole process.
 
     Args:
         model: A name of `keras_bnn.models.ZOO`, or a function from an input shape and a number of
@@ -68,9 +85,14 @@ def train(
             of your own layers are not resumed.
         dataset: What to train on; see `keras_bnn.data.load`.
         folder: Where the run is kept; see `RunFolder`.
-        epochs, batch_size, learning_rate: Default: those of `recipe_for` this data set.
-        seed: Of the initial weights, the order of the examples and the validation split; from 0,
-            the default, to 2³² - 1.
+        recipe: Default: `plain`.
+        teacher: The file of a trained float model with logits, for the recipes that have one. The
+            run keeps a copy.
+        epochs, batch_size, learning_rate, shift, flip: Default: those of `settings_for` this data
+            set, `epochs` rounded up to a multiple of the recipe's stages, which share them evenly.
+            Recipes that are published have learning rates of their own.
+        seed: Of the initial weights, the order of the examples, their augmentation and the
+            validation split; from 0, the default, to 2³² - 1.
         resume: Whether to go on with the run in `folder`. Settings that are not given are then
             those that it was started with.
         callbacks: Further Keras callbacks. One that sets its model's `stop_training` ends the
@@ -83,9 +105,10 @@ def train(
         The trained model's file and figures.
 
     Raises:
-        InputError: If a setting is out of range, the network does not take these images, a class
-            has too few of them, or the folder does not fit `resume`; nothing is written then. Or
-            if the disk takes no more: the epochs before are kept, and can be resumed.
+        InputError: If a setting is out of range, the recipe is unknown, lacks its teacher or has
+            none, the network does not take these images, a class has too few of them, or the
+            folder does not fit `resume`; nothing is written then. Or if the disk takes no more:
+            the epochs before are kept, and can be resumed.
 
     >>> digits = keras_bnn.data.load("digits")
     >>> trained = train("binarynet", digits, "run", epochs=1)
@@ -96,73 +119,130 @@ def train(
     checks.check_dataset(dataset)
     callbacks = checks.checked_callbacks(callbacks)
     run = RunFolder(Path(folder), resume)
-    usual = {**asdict(recipe_for(dataset.name)), "seed": 0, **(run.stored or {})}
-
-    def setting(name: str, given: Any) -> Any:
-        return usual[name] if given is None else given
-
-    recipe = checks.checked_recipe(
-        Recipe(
-            setting("epochs", epochs),
-            setting("batch_size", batch_size),
-            setting("learning_rate", learning_rate),
-        )
+    stored = run.stored or {}
+    name = checks.checked_recipe(stored.get("recipe", "plain") if recipe is None else recipe)
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "shift": shift,
+        "flip": flip,
+    }
+    settings = checks.chosen_settings(dataset.name, name, given, stored)
+    seed = checks.checked_seed(stored.get("seed", 0) if seed is None else seed)
+    run.settle(
+        {
+            "model": _name(model),
+            "dataset": dataset.name,
+            "examples": dataset.fingerprint(),
+            "recipe": name,
+            "teacher": _chosen_teacher(run, teacher, name),
+            **asdict(settings),
+            "seed": seed,
+        }
     )
-    seed = checks.checked_seed(setting("seed", seed))
-    run.settle(_settings(model, dataset, recipe, seed))
     history = run.finished()
     if history is None:
         # Inside a quantized scope of the caller's, kernels would read as their signs, and those
         # would be trained and saved.
         with larq.context.quantized_scope(False):
-            history = _train(model, dataset, run, recipe, seed, callbacks, progress)
-    stopped = "stopped" in history
-    return Trained(run.model_path, history["epochs"], history["test_accuracy"], stopped)
+            training = _Training(model, dataset, run, RECIPES[name], settings, seed)
+            history = training.fit(callbacks, progress)
+    return Trained(
+        run.model_path,
+        history["epochs"],
+        history["seconds"],
+        history["test_accuracy"],
+        "stopped" in history,
+    )
 
 
-def _train(model, dataset, run: RunFolder, recipe: Recipe, seed, callbacks, progress) -> dict:
-    tf.config.experimental.enable_op_determinism()
-    kept, validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
-    checks.check_examples(dataset, validation)
+def _chosen_teacher(run: RunFolder, given: str | os.PathLike | None, recipe: str) -> str | None:
+    checks.check_teacher(recipe, given is not None, run.stored is not None)
+    return run.choose_teacher(given) if RECIPES[recipe].has_teacher else None
 
-    def compiled(seed_of_layers: int):
-        keras.utils.set_random_seed(seed_of_layers)
-        network = _built(model, dataset)
-        _compile(network, recipe, len(kept.labels))
-        return network
 
-    network = compiled(seed)
-    run.begin()
-    epochs, stopped = run.restore(network)
-    if len(epochs) < recipe.epochs and not stopped:
-        progress(
-            f"training {_name(model)} on {dataset.name}: {len(kept.labels):,} examples, "
-            f"epochs {len(epochs) + 1} to {recipe.epochs}"
-        )
-    while len(epochs) < recipe.epochs and not stopped:
-        epoch, start = len(epochs), time.monotonic()
-        if epoch > 0 and _has_random_layers(network):
-            # No checkpoint holds where their random numbers were, so every epoch begins as the
-            # first one after an interruption does.
-            network = compiled(_seed_of_epoch(seed, epoch))
-            run.restore(network)
-        fitted = network.fit(
-            *_shuffled(kept, seed, epoch),
-            batch_size=recipe.batch_size,
+class _Training:
+    """One run: the same models and examples, however often it is interrupted."""
+
+    def __init__(self, model, dataset: Dataset, run: RunFolder, recipe, settings: Settings, seed):
+        tf.config.experimental.enable_op_determinism()
+        self._model, self._dataset, self._run = model, dataset, run
+        self._recipe, self._settings, self._seed = recipe, settings, seed
+        self._epochs_of_stage = settings.epochs // recipe.stages
+        self._teachers = [] if run.teacher is None else [saving.load_model(run.teacher)]
+        self._kept, self._validation = hold_out(dataset.train, _VALIDATION_SHARE, seed)
+        checks.check_examples(dataset, self._validation)
+
+    def fit(self, callbacks: list, progress: Callable) -> dict:
+        self._models(0, done=0)  # What is wrong with them is said before anything is written.
+        self._run.begin()
+        epochs, seconds, stopped = self._run.progress()
+        total, stage = self._settings.epochs, None
+        if len(epochs) < total and not stopped:
+            progress(
+                f"training {_name(self._model)} on {self._dataset.name}: "
+                f"{len(self._kept.labels):,} examples, epochs {len(epochs) + 1} to {total}"
+            )
+        while len(epochs) < total and not stopped:
+            epoch, start = len(epochs), time.monotonic()
+            # No checkpoint holds where the numbers of random layers were, so every epoch begins as
+            # the first one after an interruption does. A stage does, too.
+            if stage is None or epoch % self._epochs_of_stage == 0 or _has_random_layers(stage):
+                stage, _ = self._models(epoch, done=epoch)
+            epochs.append(self._fit_epoch(stage, epoch, callbacks))
+            seconds.append(time.monotonic() - start)
+            stopped = stage.stop_training and len(epochs) < total
+            self._run.finish_epoch(epochs, seconds, stopped)
+            progress(_line(epochs, seconds[-1], total, stopped))
+        _, network = self._models(total - 1, done=len(epochs))
+        return self._run.finish(network, epochs, seconds, stopped, self._test_accuracy(network))
+
+    def _models(self, epoch: int, done: int) -> tuple[Any, Any]:
+        """The compiled model that is fitted in `epoch`, and the network, after `done` epochs.
+
+        Later stages start from the weights of those before, and may learn from them.
+        """
+        keras.utils.set_random_seed(_seed_of_epoch(self._seed, done) if done else self._seed)
+        network = _built(self._model, self._dataset)
+        stages = self._recipe.compiled(network, *self._teachers, **self._length())
+        stage: Any = None
+        for number in range(epoch // self._epochs_of_stage + 1):
+            stage = next(stages)
+            follow = self._run.restore if done > number * self._epochs_of_stage else self._run.track
+            follow(stage, number + 1)
+        return stage, network
+
+    def _length(self) -> dict:
+        steps = -(-len(self._kept.labels) // self._settings.batch_size)
+        rate = self._settings.learning_rate
+        free = {"learning_rate": rate} if self._recipe.is_rate_free else {}
+        return {"epochs": self._epochs_of_stage, "steps_per_epoch": steps, **free}
+
+    def _fit_epoch(self, stage, epoch: int, callbacks: list) -> dict:
+        fitted = stage.fit(
+            *self._examples(epoch),
+            batch_size=self._settings.batch_size,
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,
-            validation_data=tuple(validation),
+            validation_data=tuple(self._validation),
             validation_batch_size=256,
             callbacks=callbacks,
             verbose=0,
         )
-        epochs.append({name: _figure(values[0]) for name, values in fitted.history.items()})
-        stopped = network.stop_training and len(epochs) < recipe.epochs
-        run.finish_epoch(epochs, stopped)
-        progress(_line(epochs, recipe.epochs, stopped, time.monotonic() - start))
-    _, accuracy = network.evaluate(*dataset.test, batch_size=256, verbose=0)
-    return run.finish(network, epochs, stopped, float(accuracy))
+        return {name: _figure(values[0]) for name, values in fitted.history.items()}
+
+    def _examples(self, epoch: int) -> Split:
+        """In an order, and varied, by seed and epoch alone, not by earlier epochs."""
+        generator = np.random.default_rng([self._seed, epoch])
+        shuffled = self._kept.take(generator.permutation(len(self._kept.labels)))
+        return augmented(shuffled, self._settings.shift, self._settings.flip, generator)
+
+    def _test_accuracy(self, network) -> float:
+        images, labels = self._dataset.test
+        logits = network.predict(images, batch_size=256, verbose=0)
+        return float(np.mean(logits.argmax(axis=-1) == labels))
 
 
 def _built(model: str | Callable, dataset: Dataset) -> Any:
@@ -183,31 +263,6 @@ def _seed_of_epoch(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
-def _compile(network, recipe: Recipe, examples: int) -> None:
-    steps = -(-examples // recipe.batch_size) * recipe.epochs
-    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
-    network.compile(
-        optimizer=keras.optimizers.Adam(schedule),  # pyright: ignore[reportArgumentType]
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-
-
-def _shuffled(split: Split, seed: int, epoch: int) -> Split:
-    """The examples in an order that depends on seed and epoch alone, not on earlier epochs."""
-    return split.take(np.random.default_rng([seed, epoch]).permutation(len(split.labels)))
-
-
-def _settings(model, dataset: Dataset, recipe: Recipe, seed: int) -> dict:
-    return {
-        "model": _name(model),
-        "dataset": dataset.name,
-        "examples": dataset.fingerprint(),
-        **asdict(recipe),
-        "seed": seed,
-    }
-
-
 def _name(model: str | Callable) -> str:
     if isinstance(model, str):
         return model
@@ -221,7 +276,7 @@ def _figure(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _line(epochs: list[dict], total: int, stopped: bool, seconds: float) -> str:
+def _line(epochs: list[dict], seconds: float, total: int, stopped: bool) -> str:
     last = epochs[-1]
     loss = math.nan if last["loss"] is None else last["loss"]
     line = (
