@@ -56,6 +56,10 @@ NEEDED = {
         lambda: chain(conv(), layers.MaxPool2D(), layers.BatchNormalization(), conv()),
         {"LceQuantize": 1, "LceBconv2d": 2, "LceBMaxPool2d": 1},
     ),
+    rules.uneven_padding: (
+        lambda: chain(layers.ZeroPadding2D(3), layers.Conv2D(8, 7, strides=2), layers.ReLU()),
+        {"PAD": 2, "CONV_2D": 1},
+    ),
     rules.zero_padding: (
         lambda: chain(
             kb.quantizers.SteSign(), layers.ZeroPadding2D(), conv(padding="valid", **QUIET)
@@ -133,3 +137,23 @@ def test_no_two_rules_undo_each_other(monkeypatch):
     graph = kb.export.bake.bake(model).graph
     rules.rewrite(graph)
     assert {node.op for node in graph.of("Squeeze", "BinarySign")} == {"Squeeze", "BinarySign"}
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
+@pytest.mark.parametrize(
+    ("zeros", "size", "strides"), [(3, 7, 2), (1, 3, 2), (((0, 0), (3, 3)), (1, 7), 2)]
+)
+def test_as_many_zeros_before_as_behind_a_strided_real_convolution(
+    kind, zeros, size, strides, tmp_path
+):
+    """The converter alone writes SAME padding, which has fewer before: all is off by one pixel."""
+    filters = (8,) if kind == "Conv2D" else ()
+    model = tf.keras.Sequential(
+        [
+            layers.ZeroPadding2D(zeros, input_shape=(16, 16, 3)),
+            getattr(layers, kind)(*filters, size, strides=strides),
+            layers.ReLU(),
+        ]
+    )
+    kb.export.to_tflite(model, tmp_path / "m.tflite")
+    assert kb.export.verify(model, tmp_path / "m.tflite").ok

@@ -51,7 +51,13 @@ def test_the_code_is_short():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["train_and_export", "residual_network", "two_step_with_distillation"]
+    "name",
+    [
+        "train_and_export",
+        "residual_network",
+        "two_step_with_distillation",
+        "binarize_your_model",
+    ],
 )
 def test_examples_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

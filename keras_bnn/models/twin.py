@@ -1,11 +1,9 @@
 """The float network that a binary one is compared with."""
 
-from collections import defaultdict
-
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.layers import BlurPool2D, RPReLU, RSign, SqueezeExcitation
-from keras_bnn.models.rewrite import is_of_keras, rewritten
+from keras_bnn.models.rewrite import is_of_keras, refuse_shared, rewritten
 
 _ONLY_OF_BINARY_LAYERS = (
     "depthwise_quantizer",
@@ -66,26 +64,8 @@ def float_twin(model):
     if not isinstance(model, keras.Model):
         kind = type(model).__name__
         raise InputError(f"float_twin got an object of class {kind}, expected a Keras 2 model.")
-    _refuse_layers_of_two_holders(model)
+    refuse_shared(model, "float_twin")
     return _twin(model, f"{model.name}_float")
-
-
-def _refuse_layers_of_two_holders(model) -> None:
-    """Raises where models or wrappers share a layer, since each would get one of its own."""
-    kinds = (keras.Model, keras.layers.Wrapper)
-    holders = defaultdict(list)
-    for holder in {id(part): part for part in (model, *model.submodules)}.values():
-        if isinstance(holder, kinds):
-            for layer in holder._flatten_layers(recursive=False, include_self=False):
-                if layer.weights or not layer.built:
-                    holders[layer].append(holder.name)
-    for layer, names in holders.items():
-        if len(names) > 1:
-            raise InputError(
-                f"{layer.name}: float_twin cannot keep a layer shared that is part of "
-                f"{' and of '.join(names)}. Make a model of it that both call, or build the float "
-                "twin by hand."
-            )
 
 
 def _twin(model, name: str):

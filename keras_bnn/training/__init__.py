@@ -1,6 +1,8 @@
 """Training: optimizers and recipes for binary networks, and runs that resume exactly."""
 
 from keras_bnn.training import presets
+from keras_bnn.training.binarize import binarize
+from keras_bnn.training.binarize_report import Binarized, Change
 from keras_bnn.training.bop import Bop
 from keras_bnn.training.clip import set_clip
 from keras_bnn.training.diagnostics import Diagnostics
@@ -18,7 +20,9 @@ from keras_bnn.training.train import Trained, train
 
 __all__ = [
     "RECIPES",
+    "Binarized",
     "Bop",
+    "Change",
     "Diagnostics",
     "Distillation",
     "FlipRatio",
@@ -27,6 +31,7 @@ __all__ = [
     "Settings",
     "Trained",
     "WarmUp",
+    "binarize",
     "cosine",
     "presets",
     "real_to_binary",

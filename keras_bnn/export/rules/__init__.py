@@ -14,6 +14,7 @@ from keras_bnn.export.rules import (
     selections,
     signs,
     squeezes,
+    uneven_padding,
     zero_padding,
 )
 from keras_bnn.export.traced import TracedGraph
@@ -30,6 +31,7 @@ RULES = (
     flatten,
     pooling,
     zero_padding,
+    uneven_padding,
     constants,
 )
 
