@@ -7,6 +7,7 @@ from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.optimizer_group import OptimizerGroup
 from keras_bnn.training.real_weights import with_real_weights
 from keras_bnn.training.recipes import RECIPES
+from keras_bnn.training.resume import Resume
 from keras_bnn.training.schedules import WarmUp, cosine
 from keras_bnn.training.settings import Settings, settings_for
 from keras_bnn.training.stages import real_to_binary, two_step
@@ -18,6 +19,7 @@ __all__ = [
     "Bop",
     "Distillation",
     "OptimizerGroup",
+    "Resume",
     "Settings",
     "Trained",
     "WarmUp",

@@ -6,6 +6,7 @@ from typing import Any
 from keras_bnn._keras import larq
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.real_weights import with_real_weights
+from keras_bnn.training.synchronize import fit_for_scope
 
 
 def two_step(model, *, weight_decay: float = 0.0) -> Iterator[Any]:
@@ -88,6 +89,7 @@ def real_to_binary(
 def _one_after_the_other(*models) -> Iterator[Any]:
     before = None
     for model in models:
+        fit_for_scope(model)
         if before is not None:
             with larq.context.quantized_scope(False):
                 model.set_weights(before.get_weights())
