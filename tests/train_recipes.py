@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-import keras_bnn as kb
 import numpy as np
+
+import keras_bnn as kb
 from keras_bnn._keras import keras, tf
 from keras_bnn.layers import BinaryConv2D
 from keras_bnn.training import (
@@ -69,18 +70,17 @@ def plain_batch_norm(model, teacher):
     yield compiled(model, keras.optimizers.Adam(1e-2))
 
 
-def synchronized_batch_norm(model, teacher):
-    synchronize_batch_norm(model)
-    yield compiled(model, keras.optimizers.Adam(1e-2))
-
-
-def groups_in_two_steps(model, teacher):
-    """Adam and SGD, then Bop and SGD."""
-    rate = cosine(1e-2, EPOCHS * STEPS, STEPS)
-    binary = keras.optimizers.Adam(rate), Bop(threshold=1e-5, gamma=1e-2)
-    for step, optimizer in zip(two_step(model), binary, strict=True):
-        sgd = keras.optimizers.SGD(rate, momentum=0.9, weight_decay=1e-4, global_clipnorm=1.0)
-        yield compiled(step, OptimizerGroup(optimizer, sgd))
+def bop_in_two_steps(model, teacher):
+    for step in two_step(model):
+        optimizer = keras.optimizers.SGD(
+            cosine(0.1, EPOCHS * STEPS, warm_up=STEPS),
+            momentum=0.9,
+            weight_decay=1e-4,
+            global_clipnorm=1.0,
+        )
+        if step is model:
+            optimizer = OptimizerGroup(Bop(threshold=1e-5, gamma=1e-2), optimizer)
+        yield compiled(step, optimizer)
 
 
 def distillation(model, teacher):
@@ -134,8 +134,9 @@ def main(strategy_name, folder, wait_at, *names):
     data, folder = examples(), Path(folder)
     for name in names:
         model = train(name, strategy, data, folder, wait_at)
-        if strategy.extended.should_checkpoint or strategy_name != "workers":
-            arrays = {weight.name: weight.numpy() for weight in model.weights}
+        # All workers read them together.
+        arrays = {weight.name: weight.numpy() for weight in model.weights}
+        if strategy.extended.should_checkpoint:
             np.savez(folder / f"{name}.npz", **arrays)
 
 
