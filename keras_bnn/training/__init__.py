@@ -11,6 +11,7 @@ from keras_bnn.training.flips import FlipRatio
 from keras_bnn.training.optimizer_group import OptimizerGroup
 from keras_bnn.training.real_weights import with_real_weights
 from keras_bnn.training.recipes import RECIPES
+from keras_bnn.training.resume import Resume
 from keras_bnn.training.saturation import Saturation
 from keras_bnn.training.schedules import WarmUp, cosine
 from keras_bnn.training.settings import Settings, settings_for
@@ -27,6 +28,7 @@ __all__ = [
     "Distillation",
     "FlipRatio",
     "OptimizerGroup",
+    "Resume",
     "Saturation",
     "Settings",
     "Trained",

@@ -76,6 +76,8 @@ class Distillation(keras.Model):
         # Behind functions, Keras takes the teacher for no part of this model.
         self._learn = lambda inputs: students_maps(inputs, training=True)
         self._teach = lambda inputs: teachers_maps(inputs, training=False)
+        # All weights are there, so that they can be restored before the first step.
+        self.built = True
 
     def call(self, inputs, training=False):
         if not training:

@@ -18,6 +18,7 @@ from keras_bnn.training.optimizer_group import OptimizerGroup
 from keras_bnn.training.schedules import WarmUp, cosine
 from keras_bnn.training.stages import real_to_binary as real_to_binary_stages
 from keras_bnn.training.stages import two_step
+from keras_bnn.training.synchronize import fit_for_scope
 
 _schedules = keras.optimizers.schedules
 
@@ -45,6 +46,7 @@ def quicknet(
         Larq Zoo. https://github.com/larq/zoo
     """
     _check_length(epochs, steps_per_epoch)
+    fit_for_scope(model)
     set_clip(model, 1.25)
     length = epochs * steps_per_epoch, warm_up_epochs * steps_per_epoch
     adam, sgd = (cosine(peak, *length) for peak in (1e-2, 0.1))

@@ -7,6 +7,7 @@ from keras_bnn._keras import larq
 from keras_bnn.errors import InputError
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.real_weights import with_real_weights
+from keras_bnn.training.synchronize import fit_for_scope
 
 
 def two_step(model, *, weight_decay: float = 0.0) -> Iterator[Any]:
@@ -107,6 +108,7 @@ def _of_each_stage(name: str, value: float | Sequence[float]) -> Sequence[float]
 def _one_after_the_other(*models) -> Iterator[Any]:
     before = None
     for model in models:
+        fit_for_scope(model)
         if before is not None:
             with larq.context.quantized_scope(False):
                 model.set_weights(before.get_weights())

@@ -1,6 +1,7 @@
 """Batch statistics of all replicas together."""
 
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, tf
+from keras_bnn.errors import InputError
 
 
 def synchronize_batch_norm(model) -> None:
@@ -23,3 +24,19 @@ def synchronize_batch_norm(model) -> None:
             layer.synchronized = True
             # The fused kernel knows nothing of other replicas.
             layer.fused = False
+
+
+def fit_for_scope(model) -> None:
+    """Synchronizes the batch norms of `model` if the strategy in scope has several replicas.
+
+    Raises:
+        InputError: If the model was made in the scope of another strategy, or of none.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not all(map(strategy.extended.variable_created_in_scope, model.weights)):
+        raise InputError(
+            f"{model.name} was not made in the scope of this {type(strategy).__name__}. Make the "
+            "model, and run all of the recipe, inside `with strategy.scope():`."
+        )
+    if strategy.num_replicas_in_sync > 1:
+        synchronize_batch_norm(model)
