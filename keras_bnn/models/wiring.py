@@ -42,7 +42,7 @@ class Wiring:
         """All layers that depend on `layer`."""
         return _reached(self.readers, layer)
 
-    def _add(self, model, folder: str, fed: dict) -> list:
+    def _add(self, model: Any, folder: str, fed: dict) -> list:
         """Adds what is in `model`, given what feeds its input layers; returns what ends it."""
         by_depth: Any = model._nodes_by_depth
         nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
@@ -53,7 +53,7 @@ class Wiring:
             return ends[layer, call][index]
 
         for node in nodes:
-            layer = node.layer
+            layer: Any = node.layer
             sources = [origin(tensor) for tensor in node.keras_inputs] or fed.get(layer, [])
             path = f"{folder}{layer.name}"
             if isinstance(layer, keras.Model):
