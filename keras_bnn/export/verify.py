@@ -110,8 +110,7 @@ class Verification:
         if self.not_finite:
             lines.append(
                 f"  not finite             {self.not_finite:,} values of the model, where LiteRT "
-                "stops at 3.4e38: are the samples, and do the statistics of its batch norms belong "
-                "to them?"
+                "stops at 3.4e38: are the samples, and do batch norms' statistics belong to them?"
             )
         return "\n".join(lines + [f"  {problem}" for problem in self.problems])
 
