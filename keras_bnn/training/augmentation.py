@@ -21,7 +21,7 @@ def augmented(split: Split, shift: int, flip: bool, generator: np.random.Generat
         As many images, of the same shape, with the same labels.
 
     >>> image = np.array([[[[1.0], [2.0]]]])
-    >>> mirrored = augmented(Split(image, np.array([0])), 0, True, np.random.default_rng(1))
+    >>> mirrored = augmented(Split(image, np.array([0])), 0, True, np.random.default_rng(2))
     >>> mirrored.images.ravel()
     array([2., 1.])
     """
