@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from few_images import few
 
 import keras_bnn as kb
 from keras_bnn._keras import keras, tf
@@ -15,16 +16,6 @@ from keras_bnn.training import RECIPES, train
 from keras_bnn.training.augmentation import augmented
 
 BRIEF = {"batch_size": 16}
-
-
-def few() -> Dataset:
-    """Eighty training and twenty test images of noise."""
-    generator = np.random.default_rng(0)
-    splits = [
-        Split(generator.normal(size=(count, 4, 4, 1)).astype(np.float32), np.arange(count) % 2)
-        for count in (80, 20)
-    ]
-    return Dataset("few", *splits, ("even", "odd"))
 
 
 def dense(input_shape, num_classes):

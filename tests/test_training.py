@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 import pytest
+from few_images import few
 
 import keras_bnn as kb
 from keras_bnn import cli
@@ -60,16 +61,6 @@ def random(input_shape, num_classes):
 def linear(input_shape, num_classes, width=None):
     hidden = [keras.layers.Dense(width)] if width else []
     return keras.Sequential([keras.layers.Flatten(), *hidden, keras.layers.Dense(num_classes)])
-
-
-def few() -> Dataset:
-    """Eighty training and twenty test images of noise."""
-    generator = np.random.default_rng(0)
-    splits = [
-        Split(generator.normal(size=(count, 4, 4, 1)).astype(np.float32), np.arange(count) % 2)
-        for count in (80, 20)
-    ]
-    return Dataset("few", *splits, ("even", "odd"))
 
 
 class BlocksInSecondEpoch(keras.callbacks.Callback):

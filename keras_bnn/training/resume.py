@@ -3,6 +3,7 @@
 import os
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
@@ -47,7 +48,8 @@ class Resume(keras.callbacks.BackupAndRestore):
         super().on_train_begin(logs)
 
     def _check_same_for_all(self, last: str | None) -> None:
-        strategy = self.model.distribute_strategy
+        model: Any = self.model
+        strategy = model.distribute_strategy
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             return
         epochs = tf.constant([0 if last is None else int(last.rpartition("-")[2])])
@@ -65,9 +67,10 @@ class Resume(keras.callbacks.BackupAndRestore):
             )
 
     def _check_fits(self, last: str) -> None:
-        self.model.optimizer.build(self.model.trainable_variables)
+        model: Any = self.model
+        model.optimizer.build(model.trainable_variables)
         try:
-            read = tf.train.Checkpoint(model=self.model).read(last)
+            read = tf.train.Checkpoint(model=model).read(last)
             # Keras restores its own counts.
             read.assert_existing_objects_matched().expect_partial()
         # TensorFlow's reader of checkpoints raises the LookupError for files cut short.
