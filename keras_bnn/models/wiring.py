@@ -54,8 +54,8 @@ class Wiring:
 
         for node in nodes:
             layer: Any = node.layer
-            inputs: Any = node.keras_inputs
-            sources = [origin(tensor) for tensor in inputs] or fed.get(layer, [])
+            read: Any = node.keras_inputs
+            sources = [origin(tensor) for tensor in read] or fed.get(layer, [])
             path = f"{folder}{layer.name}"
             if isinstance(layer, keras.Model):
                 inputs = [tensor._keras_history.layer for tensor in layer.inputs]
