@@ -54,11 +54,11 @@ class Wiring:
 
         for node in nodes:
             layer: Any = node.layer
-            read: Any = node.keras_inputs
-            sources = [origin(tensor) for tensor in read] or fed.get(layer, [])
+            sources = [origin(tensor) for tensor in node.keras_inputs] or fed.get(layer, [])
             path = f"{folder}{layer.name}"
             if isinstance(layer, keras.Model):
-                inputs = [tensor._keras_history.layer for tensor in layer.inputs]
+                tensors: Any = layer.inputs
+                inputs = [tensor._keras_history.layer for tensor in tensors]
                 inner = dict(zip(inputs, ([source] for source in sources), strict=True))
                 found = self._add(layer, f"{path}/", inner)
             else:
