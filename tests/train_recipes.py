@@ -115,6 +115,7 @@ class Tell(keras.callbacks.Callback):
 
 def train(name, strategy, data, folder, wait_at):
     keras.utils.set_random_seed(0)
+    keras.backend.reset_uids()  # By the layers' names weights are compared.
     with strategy.scope():
         model, teacher = network(), kb.models.float_twin(network())
         if strategy.num_replicas_in_sync == 1:
