@@ -1,12 +1,14 @@
 """A float network as a .tflite file that computes in int8 from its inputs to its outputs."""
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
 from keras_bnn import files
-from keras_bnn._keras import tf
+from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
 from keras_bnn.tflite import Graph, read
 
@@ -45,7 +47,7 @@ def to_int8_tflite(model, path: str | os.PathLike, images: np.ndarray) -> None:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_dead_scales(model):
             # The statistics that it misses are those of training with simulated quantization.
             warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
             data = converter.convert()
@@ -54,6 +56,29 @@ def to_int8_tflite(model, path: str | os.PathLike, images: np.ndarray) -> None:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{model.name} cannot be converted to int8: {reason}") from error
     files.write_atomically(path, data)
+
+
+@contextlib.contextmanager
+def _without_dead_scales(model) -> Iterator[None]:
+    """Sets the scales of batch norms to 0, for a while, in channels that never vary.
+
+    Such a channel is its mean, so its scale multiplies 0 and changes nothing. But it is 1/√ε,
+    hundreds of times the others', with which it shares one step of int8 where the converter cannot
+    fold it into a kernel: theirs would be rounded away.
+    """
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.scale
+    ]
+    scales = [layer.gamma.numpy() for layer in norms]
+    for layer, scale in zip(norms, scales, strict=True):
+        layer.gamma.assign(np.where(layer.moving_variance.numpy() > 0, scale, 0))
+    try:
+        yield
+    finally:
+        for layer, scale in zip(norms, scales, strict=True):
+            layer.gamma.assign(scale)
 
 
 def quantized(images: np.ndarray, path: str | os.PathLike) -> np.ndarray:
