@@ -19,7 +19,7 @@ arguments = parser.parse_args()
 # without one takes this machine alone; a replica of the model is for each GPU, or for the CPU.
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 replicas, worker = strategy.num_replicas_in_sync, strategy.cluster_resolver.task_id or 0
-print(f"worker {worker}: {replicas} replicas in all")
+print(f"worker {worker}, replicas in all: {replicas}", flush=True)
 if arguments.batch_size % replicas:
     parser.error(f"a batch of {arguments.batch_size} cannot be shared equally by {replicas}")
 

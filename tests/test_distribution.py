@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import keras_bnn as kb
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "distributed_training.py"
 PROGRAM = Path(__file__).with_name("train_recipes.py")
 RECIPES = ["bop_in_two_steps", "distillation", "quicknet", "reactnet", "real_to_binary"]
 PLAIN = "plain_batch_norm"
@@ -25,15 +28,14 @@ PATIENCE = 600
 
 @pytest.fixture
 def start():
-    """Starts tests/train_recipes.py; kills what is left of it at the end."""
+    """Starts a program that writes its errors to a file; kills what is left of it at the end."""
     processes = []
 
-    def started(strategy, folder, *recipes, wait_at="never", name="log", **environment):
-        folder.mkdir(exist_ok=True)
-        log = folder / f"{name}.txt"
+    def started(log, *command, **environment):
+        log.parent.mkdir(exist_ok=True)
         with log.open("w") as errors:
             process = subprocess.Popen(
-                [sys.executable, PROGRAM, strategy, folder, wait_at, *recipes],
+                [sys.executable, *command],
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -55,7 +57,7 @@ def start_workers(start):
     """Starts two workers on loopback, on ports that nobody else gets while the test runs."""
     sockets = []
 
-    def started(folder, *recipes, wait_at="never"):
+    def started(folder, command_of):
         addresses = []
         for _ in range(2):
             holder = socket.socket()
@@ -65,12 +67,8 @@ def start_workers(start):
             addresses.append(f"127.0.0.1:{holder.getsockname()[1]}")
         return [
             start(
-                "workers",
-                folder,
-                *recipes,
-                # The first one goes on and waits for the second.
-                wait_at=wait_at if index else "never",
-                name=f"worker_{index}",
+                folder / f"worker_{index}.txt",
+                *command_of(index),
                 TF_CONFIG=_configuration(addresses, index),
                 TF_GRPC_REUSE_PORT="1",
             )
@@ -122,14 +120,18 @@ def assert_equal_within_rounding(ours, theirs):
 def alone(tmp_path_factory):
     """The folder of a training in one process."""
     folder = tmp_path_factory.mktemp("one")
-    command = [sys.executable, PROGRAM, "one", folder, "never", *RECIPES, PLAIN]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = training("one", folder, *RECIPES, PLAIN)
+    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
     return folder
+
+
+def training(strategy, folder, *recipes, wait_at="never"):
+    return [PROGRAM, strategy, folder, wait_at, *recipes]
 
 
 @pytest.mark.slow
 def test_recipes_train_on_two_replicas_what_they_do_on_one(alone, start, tmp_path):
-    finish(start("mirrored", tmp_path, *RECIPES, PLAIN))
+    finish(start(tmp_path / "log", *training("mirrored", tmp_path, *RECIPES, PLAIN)))
     for recipe in RECIPES:
         assert_equal_within_rounding(weights(tmp_path, recipe), weights(alone, recipe))
     with pytest.raises(AssertionError):
@@ -138,28 +140,71 @@ def test_recipes_train_on_two_replicas_what_they_do_on_one(alone, start, tmp_pat
 
 @pytest.mark.slow
 def test_replicas_go_on_bit_for_bit(start, tmp_path):
-    whole = start("mirrored", tmp_path / "whole", KILLED)
-    kill_at(start("mirrored", tmp_path / "killed", KILLED, wait_at=KILLED_AT), KILLED_AT)
-    resumed = finish(start("mirrored", tmp_path / "killed", KILLED))
-    finish(whole)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    uninterrupted = start(whole / "log", *training("mirrored", whole, KILLED))
+    first = start(killed / "log", *training("mirrored", killed, KILLED, wait_at=KILLED_AT))
+    kill_at(first, KILLED_AT)
+    resumed = finish(start(killed / "log", *training("mirrored", killed, KILLED)))
     assert resumed[0] == f"{KILLED} 1 5"
-    theirs = weights(tmp_path / "whole", KILLED)
-    for name, values in weights(tmp_path / "killed", KILLED).items():
+    finish(uninterrupted)
+    theirs = weights(whole, KILLED)
+    for name, values in weights(killed, KILLED).items():
         assert values.tobytes() == theirs[name].tobytes(), name
 
 
 @pytest.mark.slow
 def test_workers_go_on_after_one_was_killed(alone, start_workers, tmp_path):
-    first, second = start_workers(tmp_path, KILLED, wait_at=KILLED_AT)
-    kill_at(second, KILLED_AT)
+    def until_killed(index):
+        # The other one waits for it in the next step.
+        wait_at = KILLED_AT if index == 1 else "never"
+        return training("workers", tmp_path, KILLED, wait_at=wait_at)
+
+    survivor, victim = start_workers(tmp_path, until_killed)
+    kill_at(victim, KILLED_AT)
     # It would hang if it did not notice.
-    output, _ = first.communicate(timeout=PATIENCE)
-    assert first.returncode != 0
-    assert output.splitlines()[-1] == KILLED_AT
+    printed, _ = survivor.communicate(timeout=PATIENCE)
+    assert survivor.returncode != 0
+    assert printed.splitlines()[-1] == KILLED_AT
     assert not (tmp_path / f"{KILLED}.npz").exists()
 
-    outputs = [finish(each) for each in start_workers(tmp_path, KILLED, "quicknet")]
-    assert outputs[0] == outputs[1]
-    assert outputs[0][0] == f"{KILLED} 1 5"
+    again = training("workers", tmp_path, KILLED, "quicknet")
+    printed = [finish(worker) for worker in start_workers(tmp_path, lambda index: again)]
+    assert printed[0] == printed[1]
+    assert printed[0][0] == f"{KILLED} 1 5"
     for recipe in (KILLED, "quicknet"):
         assert_equal_within_rounding(weights(tmp_path, recipe), weights(alone, recipe))
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_find_the_same_are_told(start_workers, tmp_path):
+    """Without that, some would wait forever for steps that others do not do."""
+    kept = training("one", tmp_path / "0", "quicknet")
+    subprocess.run([sys.executable, *kept], check=True, stdout=subprocess.DEVNULL)
+    workers = start_workers(
+        tmp_path, lambda index: training("workers", tmp_path / str(index), "quicknet")
+    )
+    for worker in workers:
+        worker.communicate(timeout=PATIENCE)
+        assert worker.returncode != 0
+        assert "InputError: The replicas find [5, 0] epochs" in worker.log.read_text()
+
+
+def test_the_example_goes_on_in_one_process(start, tmp_path):
+    def printed(epochs):
+        command = EXAMPLE, "--folder", tmp_path, "--epochs", str(epochs)
+        return [line for line in finish(start(tmp_path / "log", *command)) if "Epoch" in line]
+
+    assert printed(2) == ["Epoch 1/2", "Epoch 2/2"]
+    assert printed(3) == ["Epoch 3/3"]
+
+
+@pytest.mark.slow
+def test_the_example_on_two_workers(start_workers, tmp_path):
+    command = EXAMPLE, "--folder", tmp_path, "--epochs", "12"
+    chief, other = map(finish, start_workers(tmp_path, lambda index: command))
+    assert chief[0] == "worker 0, replicas in all: 2"
+    assert other == ["worker 1, replicas in all: 2"]
+    assert sum("1-bit" in line for line in chief) == 3
+    assert not [*tmp_path.glob("model-of-worker-*")]
+    model = kb.load_model(tmp_path / "model.keras")
+    assert model.evaluate(*kb.data.load("digits").test, verbose=0)[1] > 0.8

@@ -106,9 +106,10 @@ def _of_each_stage(name: str, value: float | Sequence[float]) -> Sequence[float]
 
 
 def _one_after_the_other(*models) -> Iterator[Any]:
-    before = None
     for model in models:
         fit_for_scope(model)
+    before = None
+    for model in models:
         if before is not None:
             with larq.context.quantized_scope(False):
                 model.set_weights(before.get_weights())
