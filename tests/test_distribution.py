@@ -177,7 +177,7 @@ def test_workers_go_on_after_one_was_killed(alone, start_workers, tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_do_not_find_the_same_are_told(start_workers, tmp_path):
-    """Without that, some would wait forever for steps that others do not do."""
+    """Without that, some would wait for steps that others do not do."""
     kept = training("one", tmp_path / "0", "quicknet")
     subprocess.run([sys.executable, *kept], check=True, stdout=subprocess.DEVNULL)
     workers = start_workers(

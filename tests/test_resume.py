@@ -93,6 +93,15 @@ def test_what_does_not_fit_is_refused(model, change, data, tmp_path):
     assert str(Path("chief", "ckpt-1")) in str(error.value)
 
 
+def test_a_folder_that_cannot_be_and_a_model_without_weights_are_refused(data, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Cannot make the folder"):
+        fit(compiled(network(10)), data, tmp_path / "file", 1)
+    unbuilt = keras.Sequential([keras.layers.Flatten(), BinaryDense(10)])
+    with pytest.raises(InputError, match="is not built"):
+        fit(compiled(unbuilt), data, tmp_path, 1)
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

@@ -2,7 +2,6 @@
 
 import os
 import textwrap
-from pathlib import Path
 from typing import Any
 
 from keras_bnn._keras import keras, tf
@@ -14,9 +13,9 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     It is Keras' `BackupAndRestore`, which holds the model, the state of its optimizer and the count
     of epochs, and restores them on all workers of a strategy. It also keeps the last epoch, so
-    that a stage that has come to its end is not trained again, and it refuses what that one takes
-    in silence or waits on: the training of another model, and a folder that is not the same for
-    all workers. Give each stage of a recipe a folder of its own.
+    that a stage that has come to its end is not trained again, and it refuses the training of
+    another model, and a folder that is not the same for all workers. Give each stage of a recipe a
+    folder of its own.
 
     The order of the examples is no part of it: `Dataset.shuffle` starts anew.
 
@@ -24,8 +23,8 @@ class Resume(keras.callbacks.BackupAndRestore):
         folder: Where it is kept; it is made if need be.
 
     Raises:
-        InputError: In `fit`, if what is in the folder does not fit the model, is damaged, or is not
-            what the other workers find.
+        InputError: In `fit`, if the model is not built, the folder cannot be made, or what is in it
+            does not fit the model, is damaged, or is not what the other workers find.
 
     >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
     >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -40,8 +39,19 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     def on_train_begin(self, logs=None):
         """Restores what is in the folder."""
+        model: Any = self.model
+        if not model.built:
+            raise InputError(
+                f"{model.name} is not built, so it has no weights to restore: build it."
+            )
+        try:
+            tf.io.gfile.makedirs(self.backup_dir)
+        except tf.errors.OpError as error:
+            raise InputError(
+                f"Cannot make the folder {self.backup_dir}: {error.message}."
+            ) from error
         # All workers read what the first of them, the chief, has written.
-        last = tf.train.latest_checkpoint(str(Path(self.backup_dir, "chief")))
+        last = tf.train.latest_checkpoint(f"{self.backup_dir}/chief")
         self._check_same_for_all(last)
         if last is not None:
             self._check_fits(last)
@@ -68,7 +78,8 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     def _check_fits(self, last: str) -> None:
         model: Any = self.model
-        model.optimizer.build(model.trainable_variables)
+        if isinstance(model.optimizer, keras.optimizers.Optimizer):  # And none of the legacy ones.
+            model.optimizer.build(model.trainable_variables)
         try:
             read = tf.train.Checkpoint(model=model).read(last)
             # Keras restores its own counts.
