@@ -54,7 +54,7 @@ def quicknet(
         binary=keras.optimizers.Adam(adam),  # pyright: ignore[reportArgumentType]
         real=keras.optimizers.SGD(sgd, momentum=0.9),  # pyright: ignore[reportArgumentType]
     )
-    yield _compiled(model, group)
+    yield compiled(model, group)
 
 
 def reactnet(model, teacher, *, epochs: int = 256, steps_per_epoch: int) -> Iterator[Distillation]:
@@ -84,7 +84,7 @@ def reactnet(model, teacher, *, epochs: int = 256, steps_per_epoch: int) -> Iter
             maps = [kernel for kernel in _kernels(step) if kernel.shape.rank > 2]
             _decay([*maps, *_thresholds_and_shifts(step)], 1e-5, step)
         rate: Any = _schedules.PolynomialDecay(5e-4, epochs * steps_per_epoch, 0.0)
-        yield _compiled(Distillation(step, teacher), keras.optimizers.Adam(rate), loss_weights=[0])
+        yield compiled(Distillation(step, teacher), keras.optimizers.Adam(rate), loss_weights=[0])
 
 
 def real_to_binary(
@@ -142,10 +142,11 @@ def real_to_binary(
             _decay(_kernels(stage.student)[:-1], 2e-5, stage.student)
         falling = _schedules.PiecewiseConstantDecay(drops, [peak * 0.3**i for i in range(4)])
         rate: Any = WarmUp(falling, warm_up)
-        yield _compiled(stage, keras.optimizers.Adam(rate))
+        yield compiled(stage, keras.optimizers.Adam(rate))
 
 
-def _compiled(model, optimizer, **options):
+def compiled(model, optimizer, **options):
+    """`model`, to be fitted as a classifier with logits."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"], **options)
     return model

@@ -9,6 +9,8 @@ from keras_bnn.training import presets, stages
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.schedules import cosine
 
+_TEMPERATURE = 4.0
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -30,35 +32,31 @@ class Recipe:
     is_rate_free: bool = False
 
 
-def plain(model, *, epochs: int, steps_per_epoch: int, learning_rate: float) -> Iterator[Any]:
-    """Adam with a cosine schedule on the cross-entropy.
+def plain(
+    model, teacher=None, *, epochs: int, steps_per_epoch: int, learning_rate: float
+) -> Iterator[Any]:
+    """Adam with a cosine schedule on the cross-entropy, and on a teacher's logits if there is one.
 
     >>> model = keras_bnn.models.BinaryNet((8, 8, 1), 10)
     >>> [stage.name for stage in plain(model, epochs=2, steps_per_epoch=4, learning_rate=0.01)]
     ['binary_net']
     """
-    yield _compiled(model, epochs * steps_per_epoch, learning_rate)
+    yield _by_adam(model, teacher, epochs * steps_per_epoch, learning_rate)
 
 
-def two_step(model, *, epochs: int, steps_per_epoch: int, learning_rate: float) -> Iterator[Any]:
+def two_step(
+    model, teacher=None, *, epochs: int, steps_per_epoch: int, learning_rate: float
+) -> Iterator[Any]:
     """`plain` with real weights, then with binary ones; see `training.two_step`."""
     for stage in stages.two_step(model, weight_decay=1e-5):
-        yield _compiled(stage, epochs * steps_per_epoch, learning_rate)
+        yield _by_adam(stage, teacher, epochs * steps_per_epoch, learning_rate)
 
 
-def distillation(
-    model, teacher, *, epochs: int, steps_per_epoch: int, learning_rate: float
-) -> Iterator[Distillation]:
-    """`plain`, with a teacher's logits beside the labels; see `training.Distillation`."""
-    yield _compiled(_taught(model, teacher), epochs * steps_per_epoch, learning_rate)
-
-
-def two_step_distillation(
-    model, teacher, *, epochs: int, steps_per_epoch: int, learning_rate: float
-) -> Iterator[Distillation]:
-    """`two_step`, each learnt from a teacher's logits too."""
-    for stage in stages.two_step(model, weight_decay=1e-5):
-        yield _compiled(_taught(stage, teacher), epochs * steps_per_epoch, learning_rate)
+def _by_adam(model, teacher, steps: int, learning_rate: float):
+    if teacher is not None:
+        model = Distillation(model, teacher, temperature=_TEMPERATURE)
+    rate: Any = cosine(learning_rate, steps)
+    return presets.compiled(model, keras.optimizers.Adam(rate))
 
 
 def _quicknet(model, *, epochs: int, steps_per_epoch: int) -> Iterator[Any]:
@@ -78,10 +76,8 @@ def _real_to_binary(model, teacher, *, epochs: int, steps_per_epoch: int) -> Ite
 RECIPES = {
     "plain": Recipe(plain, is_rate_free=True),
     "two_step": Recipe(two_step, stages=2, is_rate_free=True),
-    "distillation": Recipe(distillation, has_teacher=True, is_rate_free=True),
-    "two_step_distillation": Recipe(
-        two_step_distillation, stages=2, has_teacher=True, is_rate_free=True
-    ),
+    "distillation": Recipe(plain, has_teacher=True, is_rate_free=True),
+    "two_step_distillation": Recipe(two_step, stages=2, has_teacher=True, is_rate_free=True),
     "quicknet": Recipe(_quicknet),
     "reactnet": Recipe(presets.reactnet, stages=2, has_teacher=True),
     "real_to_binary": Recipe(_real_to_binary, stages=3, has_teacher=True),
@@ -89,17 +85,3 @@ RECIPES = {
 """By name. The published ones are those of `training.presets`: `quicknet` warms up for a tenth of
 its epochs, 5 at most; `real_to_binary` compares the attention of the layers that add shortcuts,
 where there are any."""
-
-
-def _taught(model, teacher) -> Distillation:
-    return Distillation(model, teacher, temperature=_TEMPERATURE)
-
-
-_TEMPERATURE = 4.0
-
-
-def _compiled(model, steps: int, learning_rate: float):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    rate: Any = cosine(learning_rate, steps)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
-    return model
