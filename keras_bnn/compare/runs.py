@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_bnn import export, models, saving, training
-from keras_bnn._keras import keras
 from keras_bnn.compare.network import Run
 from keras_bnn.data import Dataset
 from keras_bnn.errors import InputError
+from keras_bnn.training.network import built
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Plan:
             name = training.checks.checked_recipe("plain" if recipe is None else recipe)
             training.checks.chosen_settings(dataset.name, name, self.settings, {})
         for model in self.models:
-            network = _built(model, dataset.input_shape, dataset.num_classes)
-            training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
+            network = built(model, dataset.input_shape, dataset.num_classes)
             models.float_twin(network)
             with tempfile.TemporaryDirectory() as folder:
                 check_binary(exported(network, Path(folder, "model.tflite")), name_of(model))
@@ -126,17 +125,20 @@ def taken(pairs: Sequence[tuple[Any, Any]], dataset: Dataset) -> Family:
     Raises:
         InputError: If a model cannot be loaded, or is for other images or classes.
     """
-    for path in (path for pair in pairs for path in pair):
-        network: Any = saving.load_model(path, compile=False)
-        training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
-        if tuple(network.input_shape)[1:] != dataset.input_shape:
-            raise InputError(
-                f"{path} takes inputs of shape {network.input_shape}, but images of "
-                f"{dataset.name} are {dataset.input_shape}: give the data that it was trained on."
-            )
-    binary = [Run(None, Path(path)) for path, _ in pairs]
-    first: Any = saving.load_model(binary[0].model_path, compile=False)
-    return Family(first.name, {None: binary}, [Run(None, Path(path)) for _, path in pairs])
+    names = [_checked_name(path, dataset) for pair in pairs for path in pair]
+    binary, twins = ([Run(None, Path(path)) for path in side] for side in zip(*pairs, strict=True))
+    return Family(names[0], {None: binary}, twins)
+
+
+def _checked_name(path: Any, dataset: Dataset) -> str:
+    network: Any = saving.load_model(path, compile=False)
+    training.checks.check_network(network, dataset.input_shape, dataset.num_classes)
+    if tuple(network.input_shape)[1:] != dataset.input_shape:
+        raise InputError(
+            f"{path} takes inputs of shape {network.input_shape}, but images of "
+            f"{dataset.name} are {dataset.input_shape}: give the data that it was trained on."
+        )
+    return network.name
 
 
 def name_of(model: str | Callable) -> str:
@@ -168,7 +170,7 @@ def twin_of(model: str | Callable) -> Callable:
     """A function that builds the float twin."""
 
     def twin(input_shape, num_classes):
-        return models.float_twin(_built(model, input_shape, num_classes))
+        return models.float_twin(built(model, input_shape, num_classes))
 
     # By which `train` knows what it resumes.
     twin.__qualname__ = f"{name_of(model)}_float"
@@ -193,11 +195,3 @@ def check_binary(written: export.Exported, name: str) -> None:
         raise InputError(
             f"{name} has no 1-bit layer, so there is nothing to compare: expected a binary network."
         )
-
-
-def _built(model: str | Callable, input_shape: tuple, num_classes: int):
-    build = models.ZOO[model] if isinstance(model, str) else model
-    network = build(input_shape, num_classes)
-    if isinstance(network, keras.Model) and not network.built:
-        network.build((None, *input_shape))
-    return network

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_bnn import models, saving
+from keras_bnn import saving
 from keras_bnn._keras import keras, larq, tf
 from keras_bnn.data import Dataset
 from keras_bnn.data.dataset import Split, hold_out
 from keras_bnn.training import checks
 from keras_bnn.training.augmentation import augmented
 from keras_bnn.training.duration import duration
+from keras_bnn.training.network import built
 from keras_bnn.training.recipes import RECIPES
 from keras_bnn.training.run_folder import RunFolder
 from keras_bnn.training.settings import Settings
@@ -205,7 +206,7 @@ class _Training:
         Later stages start from the weights of those before, and may learn from them.
         """
         keras.utils.set_random_seed(_seed_of_epoch(self._seed, done) if done else self._seed)
-        network = _built(self._model, self._dataset)
+        network = built(self._model, self._dataset.input_shape, self._dataset.num_classes)
         stages = self._recipe.compiled(network, *self._teachers, **self._length())
         stage: Any = None
         for number in range(epoch // self._epochs_of_stage + 1):
@@ -244,15 +245,6 @@ class _Training:
         images, labels = self._dataset.test
         logits = network.predict(images, batch_size=256, verbose=0)
         return float(np.mean(logits.argmax(axis=-1) == labels))
-
-
-def _built(model: str | Callable, dataset: Dataset) -> Any:
-    build = models.ZOO[model] if isinstance(model, str) else model
-    network = build(dataset.input_shape, dataset.num_classes)
-    if isinstance(network, keras.Model) and not network.built:
-        network.build((None, *dataset.input_shape))
-    checks.check_network(network, dataset.input_shape, dataset.num_classes)
-    return network
 
 
 def _has_random_layers(network) -> bool:
