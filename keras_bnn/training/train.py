@@ -177,39 +177,44 @@ class _Training:
         checks.check_examples(dataset, self._validation)
 
     def fit(self, callbacks: list, progress: Callable) -> dict:
-        self._models(0, done=0)  # What is wrong with them is said before anything is written.
-        self._run.begin()
         epochs, seconds, stopped = self._run.progress()
-        total, stage = self._settings.epochs, None
+        total = self._settings.epochs
+        # What is wrong with the models is said before anything is written.
+        stage, network = self._models(len(epochs), stopped)
+        self._run.begin()
         if len(epochs) < total and not stopped:
             progress(
                 f"training {_name(self._model)} on {self._dataset.name}: "
                 f"{len(self._kept.labels):,} examples, epochs {len(epochs) + 1} to {total}"
             )
         while len(epochs) < total and not stopped:
-            epoch, start = len(epochs), time.monotonic()
-            # No checkpoint holds where the numbers of random layers were, so every epoch begins as
-            # the first one after an interruption does. A stage does, too.
-            if stage is None or epoch % self._epochs_of_stage == 0 or _has_random_layers(stage):
-                stage, _ = self._models(epoch, done=epoch)
-            epochs.append(self._fit_epoch(stage, epoch, callbacks))
+            start = time.monotonic()
+            epochs.append(self._fit_epoch(stage, len(epochs), callbacks))
             seconds.append(time.monotonic() - start)
-            stopped = stage.stop_training and len(epochs) < total
+            done = len(epochs)
+            stopped = stage.stop_training and done < total
             self._run.finish_epoch(epochs, seconds, stopped)
             progress(_line(epochs, seconds[-1], total, stopped))
-        _, network = self._models(total - 1, done=len(epochs))
+            # No checkpoint holds where the numbers of random layers were, so every epoch begins as
+            # the first one after an interruption does. A stage does, too.
+            begins_anew = done % self._epochs_of_stage == 0 or _has_random_layers(stage)
+            if stopped or (begins_anew and done < total):
+                stage, network = self._models(done, stopped)
         return self._run.finish(network, epochs, seconds, stopped, self._test_accuracy(network))
 
-    def _models(self, epoch: int, done: int) -> tuple[Any, Any]:
-        """The compiled model that is fitted in `epoch`, and the network, after `done` epochs.
+    def _models(self, done: int, stopped: bool) -> tuple[Any, Any]:
+        """After `done` epochs, the compiled model that is fitted next, and the network.
 
-        Later stages start from the weights of those before, and may learn from them.
+        Later stages start from the weights of those before, and may learn from them. After the last
+        epoch, or where the training has stopped, all stages are passed.
         """
         keras.utils.set_random_seed(_seed_of_epoch(self._seed, done) if done else self._seed)
         network = built(self._model, self._dataset.input_shape, self._dataset.num_classes)
         stages = self._recipe.compiled(network, *self._teachers, **self._length())
         stage: Any = None
-        for number in range(epoch // self._epochs_of_stage + 1):
+        last = self._settings.epochs - 1
+        next_epoch = last if stopped else min(done, last)
+        for number in range(next_epoch // self._epochs_of_stage + 1):
             stage = next(stages)
             follow = self._run.restore if done > number * self._epochs_of_stage else self._run.track
             follow(stage, number + 1)
