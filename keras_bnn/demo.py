@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_bnn import data, export, runtime, saving, training
-from keras_bnn.errors import InputError
 from keras_bnn.export import Verification
-from keras_bnn.files import write_atomically
+from keras_bnn.files import make_folder, write_atomically
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,7 @@ def demo(folder: str | os.PathLike, progress: Callable[[str], None] = print) -> 
         InputError: If `folder` cannot be written.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    make_folder(folder)
     digits = data.load("digits")
     binary = _train("binarynet", digits, progress)
     twin = _train("binarynet_float", digits, progress)

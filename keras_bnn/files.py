@@ -48,6 +48,18 @@ def check_writable(path: str | os.PathLike) -> None:
         raise InputError(f"Cannot write {path}: the folder {path.parent} is not writable.")
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, if need be.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot make the folder {path}: {error.strerror}.") from error
+
+
 def _cannot_write(path: Path, error: OSError) -> InputError:
     remedy = "Free some space" if error.errno == errno.ENOSPC else "Choose another path"
     return InputError(f"Cannot write {path}: {error.strerror or error}. {remedy}.")

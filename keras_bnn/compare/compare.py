@@ -16,7 +16,7 @@ from keras_bnn.compare.runs import Family, Plan, name_of, taken
 from keras_bnn.data import Dataset
 from keras_bnn.deploy.target import Ssh, parse
 from keras_bnn.errors import InputError
-from keras_bnn.files import write_atomically
+from keras_bnn.files import make_folder, write_atomically
 from keras_bnn.training import checks
 from keras_bnn.training.run_folder import RunFolder
 
@@ -192,10 +192,7 @@ def _stored(plan: Plan, dataset: Dataset) -> dict[str, Any]:
 def _exported(
     families: list[Family], dataset: Dataset, folder: Path, progress: Callable
 ) -> list[Network]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    make_folder(folder)
     return [
         network for family in families for network in networks_of(family, dataset, folder, progress)
     ]

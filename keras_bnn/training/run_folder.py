@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
-from keras_bnn.files import replacing, write_atomically
+from keras_bnn.files import make_folder, replacing, write_atomically
 
 
 class RunFolder:
@@ -85,10 +85,7 @@ class RunFolder:
         Raises:
             InputError: If the folder cannot be made.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"Cannot make the folder {self.path}: {error.strerror}.") from error
+        make_folder(self.path)
         if self.teacher not in (None, self._copied_teacher):
             with replacing(self._copied_teacher) as temporary:
                 shutil.copyfile(self.teacher, temporary)
