@@ -1,11 +1,11 @@
 """Going on with a training where it was, on several workers, too."""
 
 import os
-import textwrap
 from typing import Any
 
 from keras_bnn._keras import keras, tf
 from keras_bnn.errors import InputError
+from keras_bnn.training.checkpoints import refusing_what_does_not_fit
 
 
 class Resume(keras.callbacks.BackupAndRestore):
@@ -80,14 +80,10 @@ class Resume(keras.callbacks.BackupAndRestore):
         model: Any = self.model
         if isinstance(model.optimizer, keras.optimizers.Optimizer):  # And none of the legacy ones.
             model.optimizer.build(model.trainable_variables)
-        try:
+        with refusing_what_does_not_fit(
+            last,
+            "Go on with the model that it was started with, or choose another folder.",
+        ):
             read = tf.train.Checkpoint(model=model).read(last)
             # Keras restores its own counts.
             read.assert_existing_objects_matched().expect_partial()
-        # TensorFlow's reader of checkpoints raises the LookupError for files cut short.
-        except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
-            reason = textwrap.shorten(str(error), 200, placeholder=" …")
-            raise InputError(
-                f"{last} does not fit this model, or is damaged ({reason}). Go on with the model "
-                "that it was started with, or choose another folder."
-            ) from error

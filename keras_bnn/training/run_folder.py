@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-import textwrap
 from pathlib import Path
 
 from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
 from keras_bnn.files import make_folder, replacing, write_atomically
+from keras_bnn.training.checkpoints import refusing_what_does_not_fit
 
 
 class RunFolder:
@@ -128,7 +128,12 @@ class RunFolder:
             InputError: If the checkpoint is damaged, or of another model.
         """
         self.track(model, stage)
-        _restore(self._checkpoint, self._manager.latest_checkpoint)
+        last = self._manager.latest_checkpoint
+        with refusing_what_does_not_fit(
+            last,
+            "Resume with the model that the run was started with, or choose another folder.",
+        ):
+            self._checkpoint.restore(last).assert_existing_objects_matched()
 
     def finish_epoch(self, epochs: list[dict], seconds: list[float], stopped: bool) -> None:
         """Keeps the figures of all epochs so far, and the tracked model as it is now.
@@ -190,21 +195,6 @@ def _history(epochs: list[dict], seconds: list[float], stopped: bool) -> dict:
 def _last_epoch(folder: Path) -> int:
     state = tf.train.get_checkpoint_state(folder)
     return int(state.model_checkpoint_path.rpartition("-")[2]) if state else 0
-
-
-def _restore(checkpoint, prefix: str) -> None:
-    try:
-        checkpoint.restore(prefix).assert_existing_objects_matched()
-    # TensorFlow's reader of checkpoints raises the LookupError for files cut short.
-    except (tf.errors.OpError, AssertionError, LookupError, ValueError) as error:
-        raise InputError(
-            f"{prefix} does not fit this model, or is damaged ({_brief(error)}). Resume with the "
-            "model that the run was started with, or choose another folder."
-        ) from error
-
-
-def _brief(error: Exception) -> str:
-    return textwrap.shorten(str(error), 200, placeholder=" …")
 
 
 def _check_equal(path: Path, stored: dict, settings: dict) -> None:
