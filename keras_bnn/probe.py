@@ -17,6 +17,13 @@ from keras_bnn._keras import keras, larq, tf
 from keras_bnn.errors import InputError
 from keras_bnn.signature import signature_of
 
+NORMS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+)
+"""Layers that center and scale what they are given."""
+
 _SEED = 0
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_bnn import files
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
+from keras_bnn.models.rewrite import batch_norms
 from keras_bnn.tflite import Graph, read
 
 # As many as TensorFlow's guide to post-training quantization has, and some more.
@@ -66,11 +67,7 @@ def _without_dead_scales(model) -> Iterator[None]:
     hundreds of times the others', with which it shares one step of int8 where the converter cannot
     fold it into a kernel: theirs would be rounded away.
     """
-    norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.scale
-    ]
+    norms = [norm for norm in batch_norms(model) if norm.scale]
     scales = [layer.gamma.numpy() for layer in norms]
     for layer, scale in zip(norms, scales, strict=True):
         layer.gamma.assign(np.where(layer.moving_variance.numpy() > 0, scale, 0))

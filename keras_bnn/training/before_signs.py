@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_bnn._keras import keras, tf
-from keras_bnn.probe import inner_functions_inlined, kernels, replaced_calls
+from keras_bnn.probe import NORMS, inner_functions_inlined, kernels, replaced_calls
 from keras_bnn.training.signs import Sign, possible_signs, replaced_quantizers
 
-_NORMS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-)
 _RELUS = (keras.activations.relu, tf.nn.relu, tf.nn.relu6)
 
 
@@ -46,7 +41,7 @@ def before_signs(model, inputs) -> dict[Sign, BeforeSign]:
         part
         for part in model.submodules
         if isinstance(part, keras.layers.Layer)
-        and (kernels(part) or isinstance(part, _NORMS) or _is_relu(part))
+        and (kernels(part) or isinstance(part, NORMS) or _is_relu(part))
     ]
     calls = {layer: _noting_outputs(layer, made_by) for layer in layers}
     quantizers = {sign: _noting_inputs(sign, reached) for sign in possible_signs(model)}
@@ -100,7 +95,7 @@ def _before(sign: Sign, values, made_by: dict, given: set) -> BeforeSign:
         layer = made_by.get(tensor.ref())
         if layer is not None and _is_relu(layer):
             relus.append(layer.name)
-        if isinstance(layer, _NORMS):
+        if isinstance(layer, NORMS):
             norms.append(layer.name)
         elif layer is not None and kernels(layer):
             kernels_.append(layer.name)

@@ -9,7 +9,7 @@ from keras_bnn._keras import keras
 from keras_bnn.layers import BinaryConv1D, BinaryConv2D, BinaryDense
 from keras_bnn.models.rewrite import is_of_keras
 from keras_bnn.models.wiring import Wiring
-from keras_bnn.probe import last_name
+from keras_bnn.probe import NORMS, last_name
 
 _layers = keras.layers
 
@@ -18,7 +18,6 @@ BINARY: dict[Any, Any] = {
     _layers.Conv2D: BinaryConv2D,
     _layers.Dense: BinaryDense,
 }
-_NORMS = (_layers.BatchNormalization, _layers.LayerNormalization, _layers.GroupNormalization)
 _ACTIVATIONS = (
     _layers.Activation,
     _layers.ELU,
@@ -105,7 +104,7 @@ class Plan:
         seen, waiting = set(), [(source, False) for source in self.wiring.sources[binary]]
         while waiting:
             layer, is_summed = waiting.pop()
-            if (layer, is_summed) in seen or layer in gates or isinstance(layer, _NORMS):
+            if (layer, is_summed) in seen or layer in gates or isinstance(layer, NORMS):
                 continue
             seen.add((layer, is_summed))
             if is_plain(layer) and self._may_change(layer):
@@ -194,7 +193,7 @@ def _is_normed(wiring: Wiring, layer) -> bool:
     """Whether all that reads `layer` reads it through one norm, with a pool before it at most."""
     while len(wiring.readers[layer]) == 1 and layer not in wiring.outputs:
         (layer,) = wiring.readers[layer]
-        if isinstance(layer, _NORMS):
+        if isinstance(layer, NORMS):
             return True
         if not isinstance(layer, (*_ACTIVATIONS, *_POOLS, *_MOVES, _layers.Dropout)):
             return False

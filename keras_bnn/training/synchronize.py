@@ -1,7 +1,8 @@
 """Batch statistics of all replicas together."""
 
-from keras_bnn._keras import keras, tf
+from keras_bnn._keras import tf
 from keras_bnn.errors import InputError
+from keras_bnn.models.rewrite import batch_norms
 
 
 def synchronize_batch_norm(model) -> None:
@@ -19,11 +20,10 @@ def synchronize_batch_norm(model) -> None:
     >>> model.get_layer("norm_1").synchronized
     True
     """
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-            # The fused kernel knows nothing of other replicas.
-            layer.fused = False
+    for layer in batch_norms(model):
+        layer.synchronized = True
+        # The fused kernel knows nothing of other replicas.
+        layer.fused = False
 
 
 def fit_for_scope(model) -> None:
