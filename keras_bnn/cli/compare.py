@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from keras_bnn.cli.options import DataFolder, Flip, Offline, Shift, Wheel
 from keras_bnn.cli.output import Json, progress, quiet, show
 from keras_bnn.errors import InputError
 
@@ -25,14 +26,8 @@ def command(
     epochs: Annotated[int | None, typer.Option(help="Default: the data set's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: the data set's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the data set's.")] = None,
-    shift: Annotated[
-        int | None,
-        typer.Option(help="Move training images by up to so many pixels. Default: by data set."),
-    ] = None,
-    flip: Annotated[
-        bool | None,
-        typer.Option("--flip/--no-flip", help="Mirror half of them. Default: by data set."),
-    ] = None,
+    shift: Shift = None,
+    flip: Flip = None,
     trained: Annotated[
         list[Path] | None,
         typer.Option(help="A trained binary model instead; repeatable, one a seed."),
@@ -46,15 +41,9 @@ def command(
     on: Annotated[
         str | None, typer.Option(help="A board to time on, too: ssh://[user@]host[:port].")
     ] = None,
-    wheel: Annotated[
-        Path | None, typer.Option(help="The wheel of keras-bnn for that board.")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option(help="Send dependencies along, for a board without internet.")
-    ] = False,
-    data_folder: Annotated[
-        Path | None, typer.Option(help="Where the data set's files are.")
-    ] = None,
+    wheel: Wheel = None,
+    offline: Offline = False,
+    data_folder: DataFolder = None,
     resume: Annotated[
         bool,
         typer.Option(

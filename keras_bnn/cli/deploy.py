@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from keras_bnn.cli.options import Offline, Wheel
 from keras_bnn.cli.output import Json, progress, show
 from keras_bnn.errors import InputError
 
@@ -10,12 +11,8 @@ from keras_bnn.errors import InputError
 def command(
     files: Annotated[list[Path], typer.Argument(help=".tflite files, 1-bit or not.")],
     on: Annotated[str, typer.Option(help="The board: ssh://[user@]host[:port].")],
-    wheel: Annotated[
-        Path | None, typer.Option(help="The wheel of keras-bnn for that board.")
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option(help="Send dependencies along, for a board without internet.")
-    ] = False,
+    wheel: Wheel = None,
+    offline: Offline = False,
     as_json: Json = False,
 ) -> None:
     """Set up a board over ssh, copy files there, and say how to run them."""

@@ -3,6 +3,7 @@ from typing import Annotated
 
 import typer
 
+from keras_bnn.cli.options import DataFolder, Flip, Shift
 from keras_bnn.cli.output import Json, progress, quiet_import, show
 
 
@@ -27,20 +28,12 @@ def command(
     learning_rate: Annotated[
         float | None, typer.Option(help="Default: by data set; published recipes have their own.")
     ] = None,
-    shift: Annotated[
-        int | None,
-        typer.Option(help="Move training images by up to so many pixels. Default: by data set."),
-    ] = None,
-    flip: Annotated[
-        bool | None,
-        typer.Option("--flip/--no-flip", help="Mirror half of them. Default: by data set."),
-    ] = None,
+    shift: Shift = None,
+    flip: Flip = None,
     seed: Annotated[
         int | None, typer.Option(help="Of weights, order and validation split. Default: 0.")
     ] = None,
-    data_folder: Annotated[
-        Path | None, typer.Option(help="Where the data set's files are.")
-    ] = None,
+    data_folder: DataFolder = None,
     resume: Annotated[
         bool,
         typer.Option(
