@@ -63,7 +63,7 @@ def chosen_settings(dataset_name: str, recipe: str, given: dict, stored: dict) -
 
 def _checked_settings(settings: Settings, recipe: str) -> Settings:
     """The settings in Python's own numbers, which JSON takes, unlike NumPy's."""
-    epochs, stages = _whole_number("epochs", settings.epochs), RECIPES[recipe].stages
+    epochs, stages = whole_number("epochs", settings.epochs), RECIPES[recipe].stages
     if epochs % stages:
         raise InputError(
             f"epochs is {epochs}, expected a multiple of {stages}: {recipe} has {stages} stages of "
@@ -71,9 +71,9 @@ def _checked_settings(settings: Settings, recipe: str) -> Settings:
         )
     return Settings(
         epochs,
-        _whole_number("batch_size", settings.batch_size),
+        whole_number("batch_size", settings.batch_size),
         _rate(settings.learning_rate, recipe),
-        _whole_number("shift", settings.shift, smallest=0),
+        whole_number("shift", settings.shift, smallest=0),
         _yes_or_no("flip", settings.flip),
     )
 
@@ -167,14 +167,15 @@ def check_examples(dataset: Dataset, validation: Split) -> None:
         raise InputError(f"{dataset.name} has no test examples, expected at least one.")
 
 
-def _whole_number(name: str, value: Any, smallest: int = 1) -> int:
+def whole_number(name: str, value: Any, smallest: int = 1, unit: str = "") -> int:
+    """The value as Python's own number, if it is one from `smallest` on."""
     try:
         number = operator.index(value)
     except TypeError:
         number = smallest - 1
     if number < smallest:
         expected = "above 0" if smallest else "from 0 on"
-        raise InputError(f"{name} is {value!r}, expected a whole number {expected}.")
+        raise InputError(f"{name} is {value!r}, expected a whole number{unit} {expected}.")
     return number
 
 

@@ -1,7 +1,6 @@
 """What a binary network's weights and signs do while it is trained."""
 
 import math
-import operator
 import os
 import warnings
 from typing import Any
@@ -13,6 +12,7 @@ from keras_bnn.errors import InputError, NotLearningWarning
 from keras_bnn.signature import signature_of
 from keras_bnn.training.before_signs import BeforeSign, before_signs
 from keras_bnn.training.causes import EpochFigures, KernelFigures, likely_causes
+from keras_bnn.training.checks import whole_number
 from keras_bnn.training.distillation import Distillation
 from keras_bnn.training.histograms import HistogramWriter
 from keras_bnn.training.saturation import has_latent_weights
@@ -93,7 +93,7 @@ class Diagnostics(keras.callbacks.Callback):
         super().__init__()
         self._inputs = inputs
         self._per_layer = per_layer
-        self._patience = _checked_patience(patience)
+        self._patience = whole_number("patience", patience, unit=" of epochs")
         self._histograms = None if log_dir is None else HistogramWriter(log_dir)
         self._network: Any = None
         self._epochs: list[EpochFigures] = []
@@ -228,13 +228,3 @@ def _checked_inputs(network, inputs: Any) -> Any:
             "possible: what is constant shows between samples."
         )
     return samples
-
-
-def _checked_patience(patience: Any) -> int:
-    try:
-        number = operator.index(patience)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise InputError(f"patience is {patience!r}, expected a whole number of epochs above 0.")
-    return number
