@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 from few_images import few
+from interruptions import interrupt_save
 
 import keras_bnn as kb
 from keras_bnn import cli
@@ -140,18 +141,6 @@ def assert_same_end(trained, whole):
     # What differs is how long the epochs took.
     assert len({len(history.pop("seconds")) for history in histories}) == 1
     assert histories[0] == histories[1]
-
-
-def interrupt_save(monkeypatch, number: int):
-    """Ends the process, as seen from `train`, where it would write that checkpoint."""
-    save = tf.train.CheckpointManager.save
-
-    def interrupted(self, checkpoint_number=None, **options):
-        if checkpoint_number == number:
-            raise KeyboardInterrupt
-        return save(self, checkpoint_number=checkpoint_number, **options)
-
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", interrupted)
 
 
 def no_training(monkeypatch):
