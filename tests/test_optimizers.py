@@ -78,6 +78,8 @@ def data():
 @pytest.fixture(scope="module", params=OPTIMIZERS, ids=lambda optimizer: optimizer.__name__)
 def halves(request, data, tmp_path_factory):
     """A run of two epochs, what was kept after the first, and its end."""
+    # For the whole process, so that what ran in it before makes no difference.
+    tf.config.experimental.enable_op_determinism()
     folder = tmp_path_factory.mktemp("halves")
     keras.utils.set_random_seed(3)
     model = compiled(request.param)
@@ -126,7 +128,9 @@ def test_training_goes_on_exactly_in_another_process(halves, data, tmp_path):
     np.savez(tmp_path / "data.npz", *data)
     program = f"""
 import keras_bnn as kb, numpy as np
-from keras_bnn._keras import keras
+from keras_bnn._keras import keras, tf
+tf.config.experimental.enable_op_determinism()
+keras.utils.set_random_seed(5)
 keras.layers.Dense(3)(np.ones((1, 2), np.float32))
 model = kb.load_model({str(folder / "model.keras")!r})
 data = np.load({str(tmp_path / "data.npz")!r})
